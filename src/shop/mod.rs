@@ -1,0 +1,3 @@
+//! The rooms of the shop. Each owns its tables, its keys and its rules, and none knows another.
+
+pub mod cart;
