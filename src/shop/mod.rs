@@ -1,3 +1,4 @@
 //! The rooms of the shop. Each owns its tables, its keys and its rules, and none knows another.
 
 pub mod cart;
+pub mod dead_letters;
