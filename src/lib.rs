@@ -12,3 +12,4 @@
 //! - [`cli`]: the commands.
 
 pub mod kernel;
+pub mod platform;
