@@ -1,0 +1,3 @@
+//! The outside world, with no word of the shop.
+
+pub mod redis;

@@ -1,0 +1,3 @@
+//! The rooms: each owns its tables, its keys and its rules.
+
+pub mod inventory;
