@@ -12,3 +12,5 @@
 //! - [`cli`]: the commands.
 
 pub mod kernel;
+pub mod platform;
+pub mod shop;

@@ -1,0 +1,3 @@
+//! The outside world: configuration, servers, processes. No word of the shop.
+
+pub mod recent;
