@@ -7,6 +7,7 @@ pub mod metrics;
 pub mod postgres;
 pub mod rabbit;
 pub mod recent;
+pub mod redis;
 pub mod secret;
 pub mod shutdown;
 pub mod supervisor;

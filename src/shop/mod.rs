@@ -2,4 +2,5 @@
 //! calls back; what concerns two of them is a flow.
 
 pub mod catalog;
+pub mod inventory;
 pub mod sales;
