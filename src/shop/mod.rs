@@ -1,3 +1,6 @@
 //! The rooms of the shop. Each owns its tables, its keys and its rules, and none knows another.
 
+pub mod accounts;
 pub mod cart;
+pub mod orders;
+pub mod payments;
