@@ -2,5 +2,6 @@
 
 pub mod accounts;
 pub mod cart;
+pub mod dead_letters;
 pub mod orders;
 pub mod payments;

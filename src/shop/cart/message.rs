@@ -10,7 +10,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::kernel::{
-    clock::from_millis,
+    clock::{Timestamp, from_millis},
     ids::{SaleId, ShopperId, Sku},
     line::CartLine,
     quantity::Quantity,
@@ -24,6 +24,8 @@ pub enum CartMessage {
     Lines {
         /// Whose lines they are.
         sale: SaleId,
+        /// When it was published, for the writer's lag.
+        sent: Timestamp,
         /// Each line whole, with its version; all of one epoch.
         lines: Vec<CartLine>,
     },
@@ -52,7 +54,14 @@ pub enum DecodeError {
 /// Never reordered: the position of a variant is its tag on the wire.
 #[derive(Serialize, Deserialize)]
 enum Wire {
-    LinesV1 { sale: i64, epoch: i64, base: Base, skus: Vec<String>, lines: Vec<WireLine> },
+    LinesV1 {
+        sale: i64,
+        sent: i64,
+        epoch: i64,
+        base: Base,
+        skus: Vec<String>,
+        lines: Vec<WireLine>,
+    },
     BarrierV1 { sale: i64, bucket: u16, epoch: i64 },
 }
 
@@ -88,11 +97,11 @@ impl CartMessage {
     }
 
     fn to_wire(&self) -> Option<Wire> {
-        let (sale, lines) = match self {
+        let (sale, sent, lines) = match self {
             Self::Barrier { sale, bucket, epoch } => {
                 return Some(Wire::BarrierV1 { sale: sale.0, bucket: *bucket, epoch: epoch.0 });
             }
-            Self::Lines { sale, lines } => (sale.0, lines),
+            Self::Lines { sale, sent, lines } => (sale.0, sent.timestamp_millis(), lines),
         };
         let first = lines.first();
         let base = Base {
@@ -120,15 +129,17 @@ impl CartMessage {
             });
         }
         let epoch = first.map_or(0, |line| line.version.epoch.0);
-        Some(Wire::LinesV1 { sale, epoch, base, skus, lines: wired })
+        Some(Wire::LinesV1 { sale, sent, epoch, base, skus, lines: wired })
     }
 
     fn from_wire(wire: Wire) -> Result<Self, DecodeError> {
-        let (sale, epoch, base, skus, wired) = match wire {
+        let (sale, sent, epoch, base, skus, wired) = match wire {
             Wire::BarrierV1 { sale, bucket, epoch } => {
                 return Ok(Self::Barrier { sale: SaleId(sale), bucket, epoch: Epoch(epoch) });
             }
-            Wire::LinesV1 { sale, epoch, base, skus, lines } => (sale, epoch, base, skus, lines),
+            Wire::LinesV1 { sale, sent, epoch, base, skus, lines } => {
+                (sale, sent, epoch, base, skus, lines)
+            }
         };
         let skus: Vec<Sku> = skus
             .iter()
@@ -153,7 +164,7 @@ impl CartMessage {
             })
         };
         let lines = wired.into_iter().map(line).collect::<Result<_, DecodeError>>()?;
-        Ok(Self::Lines { sale: SaleId(sale), lines })
+        Ok(Self::Lines { sale: SaleId(sale), sent: from_millis(sent), lines })
     }
 }
 
@@ -187,7 +198,7 @@ mod tests {
                 )
             })
             .collect();
-        let bytes = CartMessage::Lines { sale: SaleId(7), lines }.encode().unwrap();
+        let bytes = CartMessage::Lines { sale: SaleId(7), sent: from_millis(start), lines }.encode().unwrap();
         assert!(bytes.len() < 512 * 24, "{} bytes a line", bytes.len() / 512);
     }
 
@@ -202,7 +213,7 @@ mod tests {
         ) {
             let lines: Vec<_> =
                 lines.into_iter().map(|(a, b, c, d, e)| line(a, b, c, d, e)).collect();
-            let message = CartMessage::Lines { sale: SaleId(3), lines };
+            let message = CartMessage::Lines { sale: SaleId(3), sent: from_millis(1), lines };
             let read = CartMessage::decode(&message.encode().unwrap()).unwrap();
             prop_assert_eq!(read, message);
         }
@@ -215,7 +226,7 @@ mod tests {
         #[test]
         fn a_truncated_message_is_refused(cut in 1..20_usize) {
             let message =
-                CartMessage::Lines { sale: SaleId(3), lines: vec![line(9, 1, 2, Some(5), 6)] };
+                CartMessage::Lines { sale: SaleId(3), sent: from_millis(1), lines: vec![line(9, 1, 2, Some(5), 6)] };
             let bytes = message.encode().unwrap();
             prop_assert!(CartMessage::decode(&bytes[..bytes.len() - cut.min(bytes.len())]).is_err());
         }

@@ -57,6 +57,17 @@ pub async fn next_generation(db: impl PgExecutor<'_>, generation: i64) -> sqlx::
     Ok(done.rows_affected() == 1)
 }
 
+/// The lock under which the stream is made; false when another holds it. It goes with the
+/// transaction.
+pub async fn try_lock_stream(tx: &mut PgConnection) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT pg_try_advisory_xact_lock(hashtext('stampede cart stream'), $1) AS "locked!""#,
+        i32::from(STREAM)
+    )
+    .fetch_one(tx)
+    .await
+}
+
 /// Takes note that every claim was published again to `generation`.
 pub async fn republished(db: impl PgExecutor<'_>, generation: i64) -> sqlx::Result<()> {
     sqlx::query!(
@@ -217,4 +228,24 @@ pub async fn held_units(
     .fetch_all(db)
     .await?;
     Ok(rows.into_iter().map(|row| (row.sku, row.units)).collect())
+}
+
+/// Held lines of a SKU, the newest first. Lines that a checkout is charging are not among them.
+pub fn newest_held<'a>(
+    db: impl PgExecutor<'a> + 'a,
+    sale: SaleId,
+    sku: &'a Sku,
+) -> impl Stream<Item = sqlx::Result<CartLine>> + 'a {
+    sqlx::query_as!(
+        Row,
+        "SELECT l.shopper_id, l.sku, l.quantity, l.expires_at, l.epoch, l.seq FROM cart_lines l
+         WHERE l.sale_id = $1 AND l.sku = $2 AND l.quantity > 0 AND NOT EXISTS (
+             SELECT FROM checkouts c WHERE c.sale_id = l.sale_id
+                 AND c.shopper_id = l.shopper_id AND c.step = 'capture')
+         ORDER BY l.epoch DESC, l.seq DESC",
+        sale.0,
+        sku.as_str()
+    )
+    .fetch(db)
+    .and_then(|row| std::future::ready(CartLine::try_from(row)))
 }
