@@ -12,4 +12,5 @@
 //! - [`cli`]: the commands.
 
 pub mod kernel;
+pub mod platform;
 pub mod shop;

@@ -1,0 +1,12 @@
+//! The outside world: configuration, servers, processes. No word of the shop, except that the
+//! configuration lists every room's settings in one place.
+
+pub mod batcher;
+pub mod config;
+pub mod metrics;
+pub mod postgres;
+pub mod rabbit;
+pub mod secret;
+pub mod shutdown;
+pub mod supervisor;
+pub mod telemetry;

@@ -1,0 +1,48 @@
+//! The pool of connections to Postgres, and the schema.
+
+use std::{str::FromStr, time::Duration};
+
+use sqlx::{
+    Connection, PgPool,
+    migrate::{MigrateError, Migrator},
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use crate::platform::config;
+
+/// The schema's steps, taken into the binary.
+pub static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// A pool whose connections give up on statements and locks in time. Connects at the first use,
+/// so that a process can start, and say that it is not ready, while Postgres is away.
+pub fn connect(config: &config::Postgres) -> Result<PgPool, sqlx::Error> {
+    let millis = |limit: Duration| limit.as_millis().to_string();
+    let options =
+        PgConnectOptions::from_str(config.url.expose())?.application_name("stampede").options([
+            ("statement_timeout", millis(config.statement_timeout)),
+            ("lock_timeout", millis(config.lock_timeout)),
+            // A transaction whose process hangs must not hold its rows for ever.
+            ("idle_in_transaction_session_timeout", millis(config.statement_timeout * 2)),
+        ]);
+    Ok(PgPoolOptions::new()
+        .max_connections(config.max_connections)
+        .acquire_timeout(config.acquire_timeout)
+        .idle_timeout(config.idle_timeout)
+        .connect_lazy_with(options))
+}
+
+/// Brings the schema up to date. Several at once wait for each other; a migration may take as
+/// long as it takes.
+pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
+    let mut connection = pool.acquire().await?.detach();
+    sqlx::query("set statement_timeout = 0").execute(&mut connection).await?;
+    sqlx::query("set lock_timeout = 0").execute(&mut connection).await?;
+    MIGRATIONS.run(&mut connection).await?;
+    connection.close().await?;
+    Ok(())
+}
+
+/// Whether Postgres answers.
+pub async fn ping(pool: &PgPool) -> Result<(), sqlx::Error> {
+    pool.acquire().await?.ping().await
+}
