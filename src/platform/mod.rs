@@ -6,6 +6,7 @@ pub mod config;
 pub mod metrics;
 pub mod postgres;
 pub mod rabbit;
+pub mod redis;
 pub mod secret;
 pub mod shutdown;
 pub mod supervisor;

@@ -3,5 +3,6 @@
 pub mod accounts;
 pub mod cart;
 pub mod dead_letters;
+pub mod inventory;
 pub mod orders;
 pub mod payments;

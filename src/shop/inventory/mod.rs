@@ -1,0 +1,91 @@
+//! The stock: who holds what, and what is left.
+//!
+//! While a sale runs, Redis owns this state, and only the scripts in `lua/` change it. What always
+//! holds, for every SKU: `total = available + held + sold`, where held and sold are what one gets by
+//! adding up the claims and the returns.
+//!
+//! - Units leave the shelf at once, and come back only when paper (stream and Postgres) says so:
+//!   what a shopper lowers, releases or lets run out lies in the *returns*, still counted as held,
+//!   until [`Inventory::give_back`] after the confirm.
+//! - Each line set has a [`Version`] of its own, and each change of a counter draws a number too:
+//!   of two statements about anything here, the higher version is the newer one.
+//! - A script runs only under the epoch of the last opening and on the server that was opened; on
+//!   any other it answers [`InventoryError::Closed`], and somebody has to open the sale.
+//! - Every verb may be repeated.
+
+mod checkout;
+mod claim;
+mod feed;
+mod model;
+mod opening;
+mod redis;
+mod reply;
+mod taking;
+mod terms;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
+use chrono::TimeDelta;
+
+pub use self::{
+    claim::{Claim, ClaimLine, Frozen},
+    feed::{Feed, Holds},
+    model::{
+        BeginOutcome, Built, CartState, CartView, ClaimOutcome, Claimed, Expired, Freeze,
+        InventoryError, Opening, OverCommitted, Refusal, SettleOutcome, SkuTerms, Snapshot,
+        StockView, Terms, TermsOutcome, Units, UnfreezeOutcome, WantedLine,
+    },
+    opening::Build,
+    redis::Scripts,
+};
+use self::redis::Keys;
+use crate::{
+    kernel::{
+        clock::{Clock, Timestamp},
+        ids::Bucket,
+    },
+    platform::redis::{Lane, Redis},
+};
+
+/// The stock of all sales. Cheap to clone.
+#[derive(Clone)]
+pub struct Inventory(Arc<Inner>);
+
+struct Inner {
+    redis: Redis,
+    /// Claims, and the checkout's verbs: short scripts that many wait for.
+    lane: Lane,
+    scripts: Scripts,
+    prefix: String,
+    clock: Clock,
+    /// Redis' clock minus ours in milliseconds, as of the last reply.
+    offset: AtomicI64,
+}
+
+impl Inventory {
+    /// The stock in `redis` under keys that begin with `prefix`.
+    #[must_use]
+    pub fn new(redis: Redis, prefix: &str, clock: Clock, scripts: Scripts) -> Self {
+        let lane = redis.lane();
+        let prefix = prefix.to_owned();
+        Self(Arc::new(Inner { redis, lane, scripts, prefix, clock, offset: AtomicI64::new(0) }))
+    }
+
+    /// Redis' time, from this process' clock and the offset seen at the last reply.
+    #[must_use]
+    pub fn redis_now(&self) -> Timestamp {
+        self.0.clock.now() + TimeDelta::milliseconds(self.0.offset.load(Ordering::Relaxed))
+    }
+
+    fn keys(&self, bucket: &Bucket) -> Keys {
+        Keys::new(&self.0.prefix, bucket)
+    }
+
+    fn heard(&self, redis_now: Timestamp) {
+        let offset = (redis_now - self.0.clock.now()).num_milliseconds();
+        self.0.offset.store(offset, Ordering::Relaxed);
+    }
+}
