@@ -17,6 +17,8 @@ CREATE TABLE sales (
     revision bigint NOT NULL,
     -- offsets such as "+2m" in the sale's file count from here
     first_imported_at timestamptz NOT NULL,
+    -- an import found it open: prices, hold and currency stay, even when it is put off
+    fixed boolean NOT NULL DEFAULT false,
     CONSTRAINT sales_order_check CHECK (starts_at < ends_at)
 );
 

@@ -2,7 +2,9 @@
 
 pub mod accounts;
 pub mod cart;
+pub mod catalog;
 pub mod dead_letters;
 pub mod inventory;
 pub mod orders;
 pub mod payments;
+pub mod sales;
