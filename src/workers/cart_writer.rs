@@ -20,6 +20,9 @@ const IDLE: Duration = Duration::from_millis(500);
 /// Between two tries while a server is away.
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// A batch this young is as good as all there was.
+const FRESH: Duration = Duration::from_secs(5);
+
 struct WriterMetrics {
     lag: GaugeVec,
     offset: IntGauge,
@@ -69,7 +72,7 @@ pub async fn run(app: App, shutdown: Shutdown) -> anyhow::Result<()> {
         reading: Rabbit::start(&app.config.rabbit)?,
         stream: app.stream.clone(),
         clock: app.clock.clone(),
-        batch: cart.writer_batch_messages,
+        batch: usize::from(cart.prefetch),
         prefetch: cart.prefetch,
         metrics: WriterMetrics::new(&app.metrics)?,
     };
@@ -102,6 +105,7 @@ impl Writer {
             let batch = reader.next_batch(self.batch, IDLE).await?;
             let (Some((first, bytes)), Some((last, _))) = (batch.first(), batch.last()) else {
                 self.metrics.lag.with_label_values::<&str>(&[]).set(0.0);
+                self.intake.caught_up(generation).await?;
                 if self.intake.state().await?.generation != generation {
                     return Ok(());
                 }
@@ -135,6 +139,10 @@ impl Writer {
             lag.set(age.map_or(0.0, seconds));
             match self.intake.take_over(generation, expected, batch).await {
                 Ok(Taken::Committed { lines, parked }) => {
+                    if age.is_some_and(|age| age < FRESH) {
+                        // under a load that never pauses it would otherwise never be said
+                        let _ = self.intake.caught_up(generation).await;
+                    }
                     self.metrics.lines.inc_by(u64::try_from(lines).unwrap_or(u64::MAX));
                     self.metrics.parked.inc_by(u64::try_from(parked).unwrap_or(u64::MAX));
                     return true;

@@ -20,7 +20,7 @@ pub async fn run(app: App, shutdown: Shutdown) -> anyhow::Result<()> {
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     while !shutdown.is_requested() {
         let now = app.clock.now();
-        match sales::store::to_keep(&app.pool, now, sales::KEEP_AFTER_END).await {
+        match sales::store::to_keep(&app.pool, now - sales::KEEP_AFTER_END).await {
             Ok(sales) => {
                 for sale in sales {
                     match expiry.look(&sale).await {

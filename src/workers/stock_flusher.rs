@@ -85,7 +85,7 @@ async fn flush_all(
     metrics: &FlushMetrics,
 ) -> anyhow::Result<()> {
     let now = app.clock.now();
-    for sale in sales::store::to_keep(&app.pool, now, sales::KEEP_AFTER_END).await? {
+    for sale in sales::store::to_keep(&app.pool, now - sales::KEEP_AFTER_END).await? {
         let flushed = flush.flush(&sale).await?;
         metrics.show(&sale.slug, &flushed.units);
         if let Some(at) = flushed.at {

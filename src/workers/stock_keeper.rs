@@ -1,6 +1,6 @@
 //! Keeps sales open: makes the cart stream, opens what is closed, mends differing revisions.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use prometheus::IntGaugeVec;
 
@@ -9,7 +9,7 @@ use crate::{
     flows::opening::Tended,
     kernel::{clock::Timestamp, ids::SaleSlug},
     platform::shutdown::Shutdown,
-    shop::sales::{self, Sale},
+    shop::sales::{self, store::Kept},
 };
 
 struct Keeper {
@@ -50,8 +50,7 @@ pub async fn run(app: App, shutdown: Shutdown) -> anyhow::Result<()> {
 impl Keeper {
     async fn look(&mut self) -> anyhow::Result<()> {
         let now = self.app.clock.now();
-        let sales = sales::store::to_keep(&self.app.pool, now, sales::KEEP_AFTER_END).await?;
-        let sales: Vec<Arc<Sale>> = sales.into_iter().map(Arc::new).collect();
+        let sales = sales::store::to_keep(&self.app.pool, now - sales::KEEP_AFTER_END).await?;
         if let Err(error) = self.app.opening.ensure_stream(&sales).await {
             // a sale may be open without it, and pages and checkouts go on
             tracing::warn!(error = format!("{error:#}"), "the cart stream is not ready");
@@ -62,7 +61,7 @@ impl Keeper {
         Ok(())
     }
 
-    async fn tend(&mut self, sale: &Sale) {
+    async fn tend(&mut self, sale: &Kept) {
         match self.app.opening.tend(sale).await {
             Ok(Tended::Open(revision)) => {
                 self.opened(sale);
@@ -83,7 +82,7 @@ impl Keeper {
     }
 
     /// An import died half way, or Redis was away when it ended.
-    async fn reconcile(&self, sale: &Sale) {
+    async fn reconcile(&self, sale: &Kept) {
         match self.app.sale_terms.reconcile(&sale.slug).await {
             Ok(_) => tracing::info!(sale = %sale.slug, "totals and terms are one again"),
             Err(error) => {
@@ -92,14 +91,14 @@ impl Keeper {
         }
     }
 
-    fn opened(&mut self, sale: &Sale) {
+    fn opened(&mut self, sale: &Kept) {
         self.closed.remove(&sale.slug);
         self.open.with_label_values(&[sale.slug.as_str()]).set(1);
         self.closed_seconds.with_label_values(&[sale.slug.as_str()]).set(0.0);
     }
 
     /// Says once why, and again when the reason changes.
-    fn still_closed(&mut self, sale: &Sale, why: String) {
+    fn still_closed(&mut self, sale: &Kept, why: String) {
         let now = self.app.clock.now();
         let (since, said) =
             self.closed.entry(sale.slug.clone()).or_insert_with(|| (now, String::new()));
