@@ -72,15 +72,15 @@ pub async fn republished(db: impl PgExecutor<'_>, generation: i64) -> sqlx::Resu
     Ok(())
 }
 
-/// Takes note that the writer had taken over all there was.
+/// Takes note that the writer had taken over all there was; every five seconds is enough.
 pub async fn caught_up(
     db: impl PgExecutor<'_>,
     generation: i64,
     at: Timestamp,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "UPDATE cart_streams SET caught_up_at = GREATEST(caught_up_at, $3)
-         WHERE stream = $1 AND generation = $2",
+        "UPDATE cart_streams SET caught_up_at = $3
+         WHERE stream = $1 AND generation = $2 AND caught_up_at < $3 - interval '5 seconds'",
         STREAM,
         generation,
         at
