@@ -11,5 +11,7 @@
 //! - [`web`] and [`workers`]: the doors; they decode, call one verb and present.
 //! - [`cli`]: the commands.
 
+pub mod cli;
 pub mod kernel;
 pub mod platform;
+pub mod web;
