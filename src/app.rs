@@ -54,8 +54,10 @@ pub struct App {
     pub rabbit: Rabbit,
     /// The names of the cart stream.
     pub stream: CartStream,
+    /// Where new ids come from.
+    pub ids: Ids,
     /// Who a shopper is.
-    pub sessions: Option<Sessions>,
+    pub sessions: Sessions,
     /// Schedules.
     pub sales: Sales,
     /// Products and SKUs.
@@ -107,7 +109,6 @@ impl App {
         let inventory =
             Inventory::new(redis.clone(), &config.redis.prefix, clock.clone(), Scripts::production());
         let (sales, catalog) = (Sales::new(pool.clone()), Catalog::new(pool.clone()));
-        let secrets = config.web.secret.as_slice().iter().map(Secret::expose);
         Ok(Self {
             stock_views: Feed::new(inventory.clone()),
             orders: Orders::new(pool.clone()),
@@ -145,7 +146,8 @@ impl App {
                 clock.clone(),
                 config.checkout.grace,
             ),
-            sessions: Sessions::new(secrets, ids).ok(),
+            sessions: sessions(&config, &ids)?,
+            ids,
             config: Arc::new(config),
             clock,
             metrics,
@@ -158,6 +160,16 @@ impl App {
             inventory,
         })
     }
+}
+
+/// A process without a listener needs no secret; it gets one that nobody else has.
+fn sessions(config: &Config, ids: &Ids) -> anyhow::Result<Sessions> {
+    let secrets = config.web.secret.as_slice();
+    if secrets.is_empty() {
+        let unknown = format!("{}{}", ids.shopper(), ids.shopper());
+        return Ok(Sessions::new([unknown], ids.clone())?);
+    }
+    Ok(Sessions::new(secrets.iter().map(Secret::expose), ids.clone())?)
 }
 
 fn cart_limits(config: &Config) -> CartLimits {

@@ -13,7 +13,7 @@ mod taker;
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -27,6 +27,7 @@ use crate::{
         clock::{Clock, Timestamp},
         ids::{Bucket, ShopperId, Sku},
         quantity::Quantity,
+        version::Epoch,
     },
     platform::{
         batcher::{Batcher, Limits, Rejected},
@@ -35,7 +36,7 @@ use crate::{
     },
     shop::{
         cart::stream::CartStream,
-        inventory::{CartView, Inventory},
+        inventory::{CartView, Inventory, InventoryError},
         sales::{Phase, Sale},
     },
 };
@@ -125,6 +126,33 @@ struct Inner {
     limits: CartLimits,
     metrics: taker::TakerMetrics,
     batchers: Mutex<HashMap<Bucket, Batcher<Request, Result<LineSet, CartLineError>>>>,
+    /// The epochs that buckets were last seen open under.
+    epochs: Mutex<HashMap<Bucket, Epoch>>,
+}
+
+impl Inner {
+    /// The epoch that a bucket is open under, or the reason why there is none.
+    async fn epoch(&self, bucket: &Bucket) -> Result<Epoch, &'static str> {
+        if let Some(epoch) = self.epochs().get(bucket) {
+            return Ok(*epoch);
+        }
+        match self.inventory.snapshot(bucket).await {
+            Ok(Some(found)) => {
+                self.epochs().insert(bucket.clone(), found.epoch);
+                Ok(found.epoch)
+            }
+            Ok(None) => Err("the sale is being opened"),
+            Err(_) => Err("the stock cannot be read"),
+        }
+    }
+
+    fn forget_epoch(&self, bucket: &Bucket) {
+        self.epochs().remove(bucket);
+    }
+
+    fn epochs(&self) -> MutexGuard<'_, HashMap<Bucket, Epoch>> {
+        self.epochs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl fmt::Debug for CartLines {
@@ -151,6 +179,7 @@ impl CartLines {
             limits,
             metrics: taker::TakerMetrics::new(metrics)?,
             batchers: Mutex::default(),
+            epochs: Mutex::default(),
         })))
     }
 
@@ -179,10 +208,18 @@ impl CartLines {
     /// What a shopper holds.
     pub async fn cart(&self, sale: &Sale, shopper: ShopperId) -> Result<CartView, CartLineError> {
         let bucket = Bucket::first(sale.slug.clone());
-        self.0.inventory.cart(&bucket, shopper).await.map_err(|error| {
-            tracing::debug!(%error, "cannot read the cart");
-            CartLineError::unavailable("the stock cannot be read")
-        })
+        for _ in 0..2 {
+            let epoch = self.0.epoch(&bucket).await.map_err(CartLineError::unavailable)?;
+            match self.0.inventory.cart(&bucket, epoch, shopper).await {
+                Ok(cart) => return Ok(cart),
+                Err(InventoryError::Closed) => self.0.forget_epoch(&bucket),
+                Err(error) => {
+                    tracing::debug!(%error, "cannot read the cart");
+                    return Err(CartLineError::unavailable("the stock cannot be read"));
+                }
+            }
+        }
+        Err(CartLineError::unavailable("the sale is being opened"))
     }
 
     /// Requests that wait for a batch.
@@ -212,7 +249,7 @@ impl CartLines {
 
     fn batchers(
         &self,
-    ) -> std::sync::MutexGuard<'_, HashMap<Bucket, Batcher<Request, Result<LineSet, CartLineError>>>>
+    ) -> MutexGuard<'_, HashMap<Bucket, Batcher<Request, Result<LineSet, CartLineError>>>>
     {
         self.0.batchers.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -95,15 +95,8 @@ pub(super) struct Taker {
     shared: Arc<Inner>,
     sale: SaleId,
     bucket: Bucket,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    /// The epoch that the stock was last seen open under.
-    epoch: Option<Epoch>,
     /// What was confirmed as given back and waits to be shelved.
-    confirmed: Vec<Version>,
+    confirmed: Mutex<Vec<Version>>,
 }
 
 impl Batch<Request, Reply> for Taker {
@@ -123,11 +116,9 @@ impl Batch<Request, Reply> for Taker {
 
     /// Nothing follows at once: what was given back is shelved by itself.
     async fn idle(&self) {
-        let mut state = self.state.lock().await;
-        if let Some(epoch) = state.epoch
-            && !state.confirmed.is_empty()
-        {
-            let items = mem::take(&mut state.confirmed);
+        let items = mem::take(&mut *self.confirmed.lock().await);
+        if let Some(newest) = items.iter().max() {
+            let epoch = newest.epoch;
             // whatever goes wrong here, the sweeper takes up
             if let Err(error) = self.shared.inventory.give_back(&self.bucket, epoch, &items).await {
                 tracing::debug!(%error, "left on its way back");
@@ -138,7 +129,7 @@ impl Batch<Request, Reply> for Taker {
 
 impl Taker {
     pub(super) fn new(shared: Arc<Inner>, sale: SaleId, bucket: Bucket) -> Self {
-        Self { shared, sale, bucket, state: Mutex::default() }
+        Self { shared, sale, bucket, confirmed: Mutex::default() }
     }
 
     /// Takes, publishes, and only then answers. An error leaves every outcome unknown.
@@ -148,7 +139,6 @@ impl Taker {
         if stream.is_backed_up(now, limits.stream_max_age, limits.stream_max_bytes) {
             return Err("the cart stream waits for Postgres");
         }
-        let mut state = self.state.lock().await;
         let wanted: Vec<WantedLine> = requests
             .iter()
             .map(|request| WantedLine {
@@ -157,38 +147,29 @@ impl Taker {
                 quantity: request.quantity,
             })
             .collect();
-        let (epoch, claimed) = self.claim(&mut state, &wanted).await?;
+        let (epoch, claimed) = self.claim(&wanted).await?;
         if !claimed.lines.is_empty() {
-            self.publish(&mut state, epoch, claimed.lines).await?;
+            self.publish(epoch, claimed.lines).await?;
         }
-        state.confirmed.extend(claimed.returned);
+        self.confirmed.lock().await.extend(claimed.returned);
         Ok(claimed.outcomes.into_iter().zip(requests).map(reply).collect())
     }
 
     /// Claims under the epoch that was last seen; if that is over, under the one that is open now.
     async fn claim(
         &self,
-        state: &mut State,
         wanted: &[WantedLine],
     ) -> Result<(Epoch, Claimed), &'static str> {
         let inventory = &self.shared.inventory;
         for _ in 0..2 {
-            let epoch = match state.epoch {
-                Some(epoch) => epoch,
-                None => match inventory.snapshot(&self.bucket).await {
-                    Ok(Some(found)) => *state.epoch.insert(found.epoch),
-                    Ok(None) => return Err("the sale is being opened"),
-                    Err(_) => return Err("the stock cannot be read"),
-                },
-            };
+            let epoch = self.shared.epoch(&self.bucket).await?;
             let deadline = inventory.redis_now() + self.shared.limits.deadline;
-            let shelve = mem::take(&mut state.confirmed);
+            let shelve = mem::take(&mut *self.confirmed.lock().await);
             match inventory.claim(&self.bucket, epoch, deadline, &shelve, wanted).await {
                 Ok(claimed) => return Ok((epoch, claimed)),
-                Err(InventoryError::Closed) => state.epoch = None,
+                Err(InventoryError::Closed) => self.shared.forget_epoch(&self.bucket),
                 Err(error) => {
                     tracing::warn!(bucket = %self.bucket, %error, "a batch of claims failed");
-                    state.epoch = None;
                     return Err("the stock did not answer");
                 }
             }
@@ -200,7 +181,6 @@ impl Taker {
     /// more: it states what should be, so twice is as good as once.
     async fn publish(
         &self,
-        state: &mut State,
         epoch: Epoch,
         lines: Vec<CartLine>,
     ) -> Result<(), &'static str> {
@@ -221,7 +201,7 @@ impl Taker {
                 }
                 Err(PublishError::Unroutable) => {
                     // fenced: another epoch is being opened, or a new stream is being made
-                    state.epoch = None;
+                    self.shared.forget_epoch(&self.bucket);
                     return Err("the sale is being opened");
                 }
                 Err(error) if tries == 1 => {

@@ -103,8 +103,8 @@ impl Opening {
         let key = cart::stream::routing_key(bucket, epoch);
         let (mut cursor, mut claims) = (0, 0);
         loop {
-            let page = self.inventory.scan_claims(bucket, cursor).await?;
-            let shoppers: Vec<_> = page.claims.iter().map(|(shopper, _)| *shopper).collect();
+            let (next, page) = self.inventory.scan_claims(bucket, epoch, cursor).await?;
+            let shoppers: Vec<_> = page.iter().map(|(shopper, _)| *shopper).collect();
             claims += shoppers.len();
             for shoppers in shoppers.chunks(REPUBLISH_BATCH) {
                 let lines = self.inventory.restate(bucket, epoch, shoppers).await?;
@@ -116,10 +116,10 @@ impl Opening {
                     .await
                     .map_err(anyhow::Error::from)?;
             }
-            match page.next {
-                Some(next) => cursor = next,
-                None => return Ok(claims),
+            if next == 0 {
+                return Ok(claims);
             }
+            cursor = next;
         }
     }
 }

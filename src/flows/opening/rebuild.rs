@@ -103,11 +103,11 @@ impl Opening {
                 units -= i64::from(line.quantity);
                 tracing::warn!(sale = %sale.slug, sku = %over.sku, units = line.quantity.get(),
                     "taking a held line off paper: broker and Redis were lost together");
-                let seq = Seq(i64::try_from(zeros.len())? + 1);
                 zeros.push(CartLine {
                     quantity: Quantity::ZERO,
                     expires_at: None,
-                    version: Version { epoch, seq },
+                    // above all older epochs, below all that this one will set
+                    version: Version { epoch, seq: Seq(0) },
                     ..line
                 });
             }
@@ -142,37 +142,17 @@ impl OnOrder {
     /// The claim of a shopper. A checkout that is being charged brings its own lines; one that
     /// has begun freezes what is held, if anything is.
     fn claim(&mut self, shopper: ShopperId, lines: &[CartLine]) -> Claim {
-        let mut claim = match self.frozen.remove(&shopper) {
-            None => Claim::from_lines(lines),
+        let mut claim = Claim::from_lines(lines);
+        match self.frozen.remove(&shopper) {
+            None => {}
             Some(frozen) if frozen.settled.is_empty() => {
-                Claim::from_lines(lines).freeze(frozen.order, frozen.attempt)
+                claim.freeze(frozen.order, frozen.attempt);
             }
-            Some(frozen) => Claim::settled(frozen.order, frozen.attempt, &frozen.settled),
-        };
+            Some(frozen) => claim.settle(frozen.order, frozen.attempt, &frozen.settled),
+        }
         for (sku, units) in self.bought.remove(&shopper).unwrap_or_default() {
-            claim = claim.add_bought(&sku, units);
+            claim.add_bought(&sku, units);
         }
         claim
-    }
-}
-
-/// What Redis must know of a sale.
-fn stock_terms(sale: &Sale, catalog: &SaleCatalog, grace: std::time::Duration) -> Terms {
-    let skus = catalog.products.iter().flat_map(|product| {
-        product.skus.iter().map(|sku| SkuTerms {
-            sku: sku.sku.clone(),
-            product: product.slug.clone(),
-            product_limit: product.limit.unwrap_or(Quantity::ZERO),
-            total: sku.total,
-        })
-    });
-    Terms {
-        paused: sale.paused,
-        starts_at: sale.starts_at,
-        ends_at: sale.ends_at,
-        hold: sale.hold,
-        grace,
-        limit: sale.limit_per_shopper,
-        skus: skus.collect(),
     }
 }
