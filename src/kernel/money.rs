@@ -116,8 +116,7 @@ impl Money {
     #[must_use]
     pub fn plus(self, other: Self) -> Option<Self> {
         let amount = self.amount.checked_add(other.amount)?;
-        (amount <= Self::MAX && self.currency == other.currency)
-            .then_some(Self { amount, ..self })
+        (amount <= Self::MAX && self.currency == other.currency).then_some(Self { amount, ..self })
     }
 
     /// The amount as a decimal without the currency, such as `129.00`.
