@@ -74,8 +74,7 @@ impl Redis {
     pub fn new(url: &str, options: RedisOptions) -> Result<Self, RedisError> {
         let unusable = |error: &dyn fmt::Display| RedisError::Configuration(error.to_string());
         let client = Client::open(url).map_err(|e| unusable(&e))?;
-        let manager =
-            Manager::new_with_config(url, config(options)).map_err(|e| unusable(&e))?;
+        let manager = Manager::new_with_config(url, config(options)).map_err(|e| unusable(&e))?;
         let pool = Pool::builder(manager)
             .max_size(options.pool_size)
             .wait_timeout(Some(options.connect_timeout))
@@ -121,10 +120,8 @@ impl Redis {
 
     /// A connection of one's own for blocking reads of at most `block`.
     pub async fn blocking(&self, block: Duration) -> Result<Blocking, RedisError> {
-        let patience = RedisOptions {
-            reply_timeout: self.options.reply_timeout + block,
-            ..self.options
-        };
+        let patience =
+            RedisOptions { reply_timeout: self.options.reply_timeout + block, ..self.options };
         connect(&self.client, patience).await.map(Blocking)
     }
 }

@@ -36,18 +36,21 @@ pub use self::{
     model::{
         BeginOutcome, Built, CartState, CartView, ClaimOutcome, Claimed, Expired, Freeze,
         InventoryError, Opening, OverCommitted, Refusal, SettleOutcome, SkuTerms, Snapshot,
-        StockView, Terms, TermsOutcome, Units, UnfreezeOutcome, WantedLine,
+        StockView, Terms, TermsOutcome, UnfreezeOutcome, Units, WantedLine,
     },
     opening::Build,
     redis::Scripts,
 };
-use self::redis::Keys;
+use self::{
+    redis::Keys,
+    reply::{Fields, Reply, unexpected},
+};
 use crate::{
     kernel::{
         clock::{Clock, Timestamp},
         ids::Bucket,
     },
-    platform::redis::{Lane, Redis},
+    platform::redis::{Call, Lane, Redis},
 };
 
 /// The stock of all sales. Cheap to clone.
@@ -82,6 +85,25 @@ impl Inventory {
 
     fn keys(&self, bucket: &Bucket) -> Keys {
         Keys::new(&self.0.prefix, bucket)
+    }
+
+    /// Runs a script on the kept connection.
+    async fn run(&self, call: Call) -> Result<Reply, InventoryError> {
+        let reply = Reply::decode(self.0.lane.run(&call).await?)?;
+        self.heard(reply.now);
+        Ok(reply)
+    }
+
+    /// Runs scripts in one round trip, and answers with the last one's fields. If one refused to
+    /// run, that is the answer.
+    async fn run_all(&self, calls: &[Call]) -> Result<Fields, InventoryError> {
+        let mut last = Err(unexpected(&"empty round trip"));
+        for value in self.0.lane.run_all(calls).await? {
+            let reply = Reply::decode(value)?;
+            self.heard(reply.now);
+            last = Ok(reply.done()?);
+        }
+        last
     }
 
     fn heard(&self, redis_now: Timestamp) {

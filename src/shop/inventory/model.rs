@@ -294,7 +294,7 @@ pub struct Units {
 }
 
 /// One moment of a bucket's stock.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Snapshot {
     /// The epoch it is open under.
     pub epoch: Epoch,

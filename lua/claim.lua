@@ -1,0 +1,84 @@
+-- Sets lines to quantities, for many shoppers in one call, as if the lines came one by one.
+--
+-- ARGV: epoch, deadline, number of shoppers, number of SKUs, the shoppers, the SKUs, then for each
+--   line: place of its shopper, place of its SKU (both from 1), quantity.
+-- Return: code, now, {for each line: code, seq (0: nothing to publish), value}, {shopper, SKU, seq,
+--   end of the hold, ...: zero lines of carts found to have run out; these seqs lie in the returns}.
+--   The value is what is available for SOLD_OUT, else the end of the cart's hold or 0. The seq of a
+--   LOWERED line lies in the returns.
+local refused = enter(ARGV[1], ARGV[2])
+if refused then return refused end
+
+local shoppers, kinds = tonumber(ARGV[3]), tonumber(ARGV[4])
+load_claims(5, 4 + shoppers, { unpack(ARGV, 5 + shoppers, 4 + shoppers + kinds) })
+local phase = now < terms.starts and NOT_STARTED or now >= terms.ends and ENDED
+  or terms.paused and PAUSED
+
+local function over_limit(claim, unit, more)
+  local all, same = more, more
+  for i = 1, #claim, 3 do
+    local n, other = claim[i + 1] + claim[i + 2], units[claim[i]]
+    all = all + n
+    if other and other.product == unit.product then same = same + n end
+  end
+  return terms.limit > 0 and all > terms.limit or unit.limit > 0 and same > unit.limit
+end
+
+local function raise(shopper, claim, at, sku, more)
+  local unit, held = units[sku], claim[at + 1] or 0
+  if phase then return phase, 0, 0 end
+  if over_limit(claim, unit, more) then return LIMIT_REACHED, 0, 0 end
+  if unit[AVAILABLE] < more then return SOLD_OUT, 0, unit[AVAILABLE] end
+  if claim.expires == 0 or claim.mark == 'x' then
+    claim.expires, claim.mark = now + terms.hold, ''
+    begin_hold(shopper, claim.expires)
+  end
+  claim[at], claim[at + 1], claim[at + 2] = sku, held + more, claim[at + 2] or 0
+  claims[shopper] = claim
+  changed(shopper)
+  move(sku, more, AVAILABLE, HELD)
+  add(sku, more, TAKEN)
+  return held == 0 and CREATED or RAISED, draw(), claim.expires
+end
+
+local function lower(shopper, claim, at, wanted)
+  local n = claim[at + 1] - wanted
+  claim[at + 1] = wanted
+  dirty_units[claim[at]] = true
+  changed(shopper)
+  local drawn = give(shopper, claim[at], n, wanted, wanted > 0 and claim.expires or 0)
+  if not holds_something(claim) then claim.expires = 0 end
+  return LOWERED, drawn, claim.expires
+end
+
+local function set_line(shopper, sku, wanted)
+  if not units[sku] then return UNKNOWN_SKU, 0, 0 end
+  local claim = claims[shopper]
+    or { expires = 0, mark = '', order = '', attempt = 0, settled = false }
+  if is_due(claim) then run_out(shopper, claim) end
+  local at = 1
+  while claim[at] and claim[at] ~= sku do at = at + 3 end
+  local held = claim[at + 1] or 0
+  -- A settled line is no longer a cart line: to say it again would bring it back on paper.
+  if held ~= wanted and claim.order ~= '' or claim.settled and held > 0 then
+    return IN_PROGRESS, 0, 0
+  end
+  if wanted > held then return raise(shopper, claim, at, sku, wanted - held) end
+  if wanted < held then return lower(shopper, claim, at, wanted) end
+  if not claim[at] then return NOTHING, 0, claim.mark == '' and claim.expires or 0 end
+  if claim.mark == 'x' then
+    claim.mark, claim.expires = '', 0
+    changed(shopper)
+  end
+  return STOOD, draw(), claim.expires
+end
+
+local lines = {}
+for i = 5 + shoppers + kinds, #ARGV, 3 do
+  local code, drawn, value =
+    set_line(ARGV[4 + ARGV[i]], ARGV[4 + shoppers + ARGV[i + 1]], tonumber(ARGV[i + 2]))
+  local n = #lines
+  lines[n + 1], lines[n + 2], lines[n + 3] = code, drawn, value
+end
+save()
+return { DONE, now, lines, ran_out }
