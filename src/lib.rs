@@ -11,6 +11,9 @@
 //! - [`web`] and [`workers`]: the doors; they decode, call one verb and present.
 //! - [`cli`]: the commands.
 
+pub mod cli;
+pub mod flows;
 pub mod kernel;
 pub mod platform;
 pub mod shop;
+pub mod web;

@@ -3,12 +3,17 @@
 use std::{str::FromStr, time::Duration};
 
 use sqlx::{
-    Connection, PgPool,
+    Connection, PgConnection, PgPool,
     migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
+use tokio::time::timeout;
+
 use crate::platform::config;
+
+/// A server that is there takes milliseconds.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The schema's steps, taken into the binary.
 pub static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
@@ -31,15 +36,18 @@ pub fn connect(config: &config::Postgres) -> Result<PgPool, sqlx::Error> {
         .connect_lazy_with(options))
 }
 
-/// Brings the schema up to date. Several at once wait for each other; a migration may take as
-/// long as it takes.
-pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
-    let mut connection = pool.acquire().await?.detach();
+/// Brings the schema up to date, and returns its version. Several at once wait for each other; a
+/// migration may take as long as it takes.
+pub async fn migrate(pool: &PgPool) -> Result<i64, MigrateError> {
+    // Not one of the pool's: it would hide why there is no connection, and keep our limits.
+    let options = pool.connect_options();
+    let connected = timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&options)).await;
+    let mut connection = connected.map_err(|_| sqlx::Error::PoolTimedOut)??;
     sqlx::query("set statement_timeout = 0").execute(&mut connection).await?;
     sqlx::query("set lock_timeout = 0").execute(&mut connection).await?;
     MIGRATIONS.run(&mut connection).await?;
     connection.close().await?;
-    Ok(())
+    Ok(MIGRATIONS.iter().map(|step| step.version).max().unwrap_or_default())
 }
 
 /// Whether Postgres answers.
