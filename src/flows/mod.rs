@@ -2,3 +2,4 @@
 //! transaction and its undo.
 
 pub mod cart_intake;
+pub mod checkout;
