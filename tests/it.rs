@@ -1,1 +1,3 @@
+//! One binary for every test that needs more than a unit: it links once.
 
+mod platform;

@@ -67,6 +67,11 @@ impl CartIntake {
         cart::store::stream_state(&mut *self.pool.acquire().await?).await
     }
 
+    /// Takes note that all there was has been taken over.
+    pub async fn caught_up(&self, generation: i64) -> sqlx::Result<()> {
+        cart::store::caught_up(&self.pool, generation, self.clock.now()).await
+    }
+
     /// Commits a batch of `(offset, bytes)` that begins at `expected`. May be repeated after any
     /// error: either all of it was committed, and then it is `Overtaken`, or nothing.
     pub async fn take_over(

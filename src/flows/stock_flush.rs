@@ -12,7 +12,7 @@ use crate::{
     },
     shop::{
         inventory::{self, Inventory, Units},
-        sales::Sale,
+        sales::store::Kept,
     },
 };
 
@@ -41,13 +41,13 @@ impl StockFlush {
     }
 
     /// Writes what changed since the last flush of this sale. A closed sale has nothing to flush.
-    pub async fn flush(&mut self, sale: &Sale) -> anyhow::Result<Flushed> {
-        let bucket = Bucket::first(sale.slug.clone());
+    pub async fn flush(&mut self, sale: &Kept) -> anyhow::Result<Flushed> {
+        let bucket = sale.bucket();
         let Some(snapshot) = self.inventory.snapshot(&bucket).await? else {
             return Ok(Flushed::default());
         };
         let now = self.clock.now();
-        let before = self.flushed.get(&sale.id);
+        let before = self.flushed.get(&sale.sale);
         let changed: Vec<_> = snapshot
             .units
             .iter()
@@ -56,7 +56,7 @@ impl StockFlush {
             .collect();
         if !changed.is_empty() {
             let version = inventory::store::CountsVersion {
-                sale: sale.id,
+                sale: sale.sale,
                 bucket: bucket.number,
                 epoch: snapshot.epoch,
                 seq: snapshot.seq,
@@ -65,7 +65,7 @@ impl StockFlush {
             let mut tx = self.pool.begin().await?;
             inventory::store::write_counts(&mut tx, version, &changed).await?;
             tx.commit().await?;
-            self.flushed.insert(sale.id, snapshot.units.clone());
+            self.flushed.insert(sale.sale, snapshot.units.clone());
         }
         Ok(Flushed { units: snapshot.units, at: Some(now) })
     }

@@ -3,12 +3,17 @@
 use std::{str::FromStr, time::Duration};
 
 use sqlx::{
-    Connection, PgPool,
+    Connection, PgConnection, PgPool, Postgres, Transaction,
     migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
+use tokio::time::timeout;
+
 use crate::platform::config;
+
+/// A server that is there takes milliseconds.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The schema's steps, taken into the binary.
 pub static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
@@ -31,15 +36,38 @@ pub fn connect(config: &config::Postgres) -> Result<PgPool, sqlx::Error> {
         .connect_lazy_with(options))
 }
 
-/// Brings the schema up to date. Several at once wait for each other; a migration may take as
-/// long as it takes.
-pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
-    let mut connection = pool.acquire().await?.detach();
+/// Brings the schema up to date, and returns its version. Several at once wait for each other; a
+/// migration may take as long as it takes.
+pub async fn migrate(pool: &PgPool) -> Result<i64, MigrateError> {
+    // Not one of the pool's: it would hide why there is no connection, and keep our limits.
+    let options = pool.connect_options();
+    let connected = timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&options)).await;
+    let mut connection = connected.map_err(|_| sqlx::Error::PoolTimedOut)??;
     sqlx::query("set statement_timeout = 0").execute(&mut connection).await?;
     sqlx::query("set lock_timeout = 0").execute(&mut connection).await?;
     MIGRATIONS.run(&mut connection).await?;
     connection.close().await?;
-    Ok(())
+    Ok(MIGRATIONS.iter().map(|step| step.version).max().unwrap_or_default())
+}
+
+/// Takes the lock `number` of the kind `name` until the transaction of `tx` ends; false when another
+/// holds it. A holder that dies or is cancelled lets go of it. The transaction may idle as long as
+/// what it guards takes.
+pub async fn try_lock(tx: &mut PgConnection, name: &str, number: i64) -> Result<bool, sqlx::Error> {
+    sqlx::query("SET LOCAL idle_in_transaction_session_timeout = 0").execute(&mut *tx).await?;
+    sqlx::query_scalar("SELECT pg_try_advisory_xact_lock(hashtextextended($1, $2))")
+        .bind(name)
+        .bind(number)
+        .fetch_one(tx)
+        .await
+}
+
+/// A view of the database at one instant, for reading as much and as long as it takes.
+pub async fn snapshot(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
+    sqlx::query("SET LOCAL idle_in_transaction_session_timeout = 0").execute(&mut *tx).await?;
+    Ok(tx)
 }
 
 /// Whether Postgres answers.

@@ -16,7 +16,7 @@ use crate::{
     shop::{
         cart::{message::CartMessage, stream, stream::CartStream},
         inventory::{Holds, Inventory, InventoryError},
-        sales::Sale,
+        sales::store::Kept,
     },
 };
 
@@ -64,14 +64,14 @@ impl Expiry {
     }
 
     /// Looks after one sale. A closed one is left alone: its keeper opens it.
-    pub async fn look(&mut self, sale: &Sale) -> anyhow::Result<Looked> {
-        let bucket = Bucket::first(sale.slug.clone());
+    pub async fn look(&mut self, sale: &Kept) -> anyhow::Result<Looked> {
+        let bucket = sale.bucket();
         let Some(snapshot) = self.inventory.snapshot(&bucket).await? else {
             return Ok(Looked::default());
         };
         let epoch = snapshot.epoch;
         let inventory = self.inventory.clone();
-        let followed = self.sales.entry(sale.id).or_insert_with(|| Followed {
+        let followed = self.sales.entry(sale.sale).or_insert_with(|| Followed {
             holds: Holds::new(inventory, bucket.clone()),
             last_look: None,
         });
@@ -94,15 +94,15 @@ impl Expiry {
 
     async fn expire(
         &mut self,
-        sale: &Sale,
+        sale: &Kept,
         bucket: &Bucket,
         epoch: Epoch,
     ) -> anyhow::Result<usize> {
-        let Some(followed) = self.sales.get_mut(&sale.id) else { return Ok(0) };
+        let Some(followed) = self.sales.get_mut(&sale.sale) else { return Ok(0) };
         followed.holds.catch_up().await?;
         let mut expired = 0;
         for _ in 0..BITES {
-            let Some(followed) = self.sales.get_mut(&sale.id) else { break };
+            let Some(followed) = self.sales.get_mut(&sale.sale) else { break };
             let due = followed.holds.due(self.inventory.redis_now(), BITE);
             if due.is_empty() {
                 break;
@@ -125,7 +125,7 @@ impl Expiry {
 
     async fn sweep(
         &self,
-        sale: &Sale,
+        sale: &Kept,
         bucket: &Bucket,
         epoch: Epoch,
         up_to: Seq,
@@ -145,7 +145,7 @@ impl Expiry {
     /// Paper first, then the shelf.
     async fn bring_back(
         &self,
-        sale: &Sale,
+        sale: &Kept,
         bucket: &Bucket,
         epoch: Epoch,
         lines: Vec<CartLine>,
@@ -154,7 +154,7 @@ impl Expiry {
             return Ok(());
         }
         let items: Vec<Version> = lines.iter().map(|line| line.version).collect();
-        let message = CartMessage::Lines { sale: sale.id, sent: self.clock.now(), lines };
+        let message = CartMessage::Lines { sale: sale.sale, sent: self.clock.now(), lines };
         let bytes = message.encode().context("lines that cannot be encoded")?;
         let key = stream::routing_key(bucket, epoch);
         self.publisher.publish(&self.stream.exchange(), &key, &bytes).await?;

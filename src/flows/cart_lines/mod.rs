@@ -107,6 +107,10 @@ pub struct CartLimits {
     pub batch: Limits,
     /// How late a batch may reach Redis.
     pub deadline: Duration,
+    /// When the stream forgets: age and bytes.
+    pub stream_max_age: Duration,
+    /// See `stream_max_age`.
+    pub stream_max_bytes: u64,
 }
 
 /// Takes, changes and releases cart lines. Cheap to clone.

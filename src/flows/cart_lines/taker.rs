@@ -143,6 +143,11 @@ impl Taker {
 
     /// Takes, publishes, and only then answers. An error leaves every outcome unknown.
     async fn take(&self, requests: &[Request]) -> Result<Vec<Reply>, &'static str> {
+        let limits = &self.shared.limits;
+        let (now, stream) = (self.shared.clock.now(), &self.shared.stream);
+        if stream.is_backed_up(now, limits.stream_max_age, limits.stream_max_bytes) {
+            return Err("the cart stream waits for Postgres");
+        }
         let mut state = self.state.lock().await;
         let wanted: Vec<WantedLine> = requests
             .iter()
@@ -210,6 +215,7 @@ impl Taker {
             let exchange = self.shared.stream.exchange();
             match self.shared.publisher.publish(&exchange, &key, &bytes).await {
                 Ok(()) => {
+                    self.shared.stream.published(bytes.len());
                     self.shared.metrics.confirm_seconds.observe(seconds(began.elapsed()));
                     return Ok(());
                 }

@@ -8,10 +8,11 @@ use anyhow::Context;
 use super::Opening;
 use crate::{
     kernel::{ids::Bucket, version::Epoch},
+    platform::postgres,
     shop::{
         cart::{self, message::CartMessage},
         inventory::InventoryError,
-        sales::{self, Sale},
+        sales::{self, store::Kept},
     },
 };
 
@@ -22,7 +23,7 @@ impl Opening {
     /// Makes sure that the broker has the stream that Postgres knows. When it does not, the next
     /// generation is made, bound for the present epochs, and every claim of `sales` is published to
     /// it again.
-    pub async fn ensure_stream(&self, sales: &[std::sync::Arc<Sale>]) -> anyhow::Result<()> {
+    pub async fn ensure_stream(&self, sales: &[Kept]) -> anyhow::Result<()> {
         let state = self.stream_state().await?;
         if state.generation == self.stream.generation() && !state.republish {
             if self.rabbit.exchange_exists(&self.stream.exchange()).await? {
@@ -30,7 +31,7 @@ impl Opening {
             }
         }
         let mut lock = self.pool.begin().await?;
-        if !cart::store::try_lock_stream(&mut lock).await? {
+        if !postgres::try_lock(&mut lock, "cart stream", 0).await? {
             return Ok(());
         }
         let mut state = self.stream_state().await?;
@@ -68,12 +69,12 @@ impl Opening {
 
     /// Binds a sale's present epoch in the new generation and publishes its claims again. Under the
     /// sale's lock: a keeper that opens it meanwhile must not find an older epoch bound later.
-    async fn restore_sale(&self, sale: &Sale) -> anyhow::Result<()> {
-        let bucket = Bucket::first(sale.slug.clone());
-        let Some(lock) = self.try_lock(sale, &bucket).await? else {
+    async fn restore_sale(&self, sale: &Kept) -> anyhow::Result<()> {
+        let bucket = sale.bucket();
+        let Some(lock) = self.try_lock(sale).await? else {
             anyhow::bail!("another keeper is opening it");
         };
-        let epoch = sales::store::epoch(&self.pool, sale.id, bucket.number).await?;
+        let epoch = sales::store::epoch(&self.pool, sale.sale, bucket.number).await?;
         if epoch != Epoch::default() {
             let generation = self.stream.generation();
             let key = cart::stream::routing_key(&bucket, epoch);
@@ -94,7 +95,7 @@ impl Opening {
     /// lines whose release was lost with the broker.
     async fn republish(
         &self,
-        sale: &Sale,
+        sale: &Kept,
         bucket: &Bucket,
         epoch: Epoch,
     ) -> Result<usize, Republish> {
@@ -108,7 +109,7 @@ impl Opening {
             for shoppers in shoppers.chunks(REPUBLISH_BATCH) {
                 let lines = self.inventory.restate(bucket, epoch, shoppers).await?;
                 let message =
-                    CartMessage::Lines { sale: sale.id, sent: self.clock.now(), lines };
+                    CartMessage::Lines { sale: sale.sale, sent: self.clock.now(), lines };
                 let bytes = message.encode().context("lines that cannot be encoded")?;
                 publisher
                     .publish(&self.stream.exchange(), &key, &bytes)

@@ -27,11 +27,14 @@ use crate::{
         ids::Bucket,
         version::{Epoch, Revision},
     },
-    platform::rabbit::{Rabbit, StreamLimits},
+    platform::{
+        postgres,
+        rabbit::{Rabbit, StreamLimits},
+    },
     shop::{
         cart::{self, message::CartMessage, stream::CartStream},
         inventory::{self, Inventory},
-        sales::{self, Sale},
+        sales::{self, store::{Kept, Opening as OnRecord}},
     },
 };
 
@@ -83,6 +86,15 @@ impl fmt::Display for Step {
 
 /// Is told of each step before it is taken. An error stops the opening there, as a crash would.
 pub type Progress = Arc<dyn Fn(Bucket, Step) -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync>;
+
+/// Writes every step to the log.
+#[must_use]
+pub fn log_progress() -> Progress {
+    Arc::new(|bucket, step| {
+        tracing::info!(%bucket, %step, "opening");
+        Box::pin(std::future::ready(Ok(())))
+    })
+}
 
 /// What a look at a sale found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,12 +161,12 @@ impl Opening {
     }
 
     /// Looks at a sale and opens it if it is closed.
-    pub async fn tend(&self, sale: &Sale) -> anyhow::Result<Tended> {
-        let bucket = Bucket::first(sale.slug.clone());
+    pub async fn tend(&self, sale: &Kept) -> anyhow::Result<Tended> {
+        let bucket = sale.bucket();
         if let Some(revision) = self.open_at(sale, &bucket).await? {
             return Ok(Tended::Open(revision));
         }
-        let Some(lock) = self.try_lock(sale, &bucket).await? else {
+        let Some(lock) = self.try_lock(sale).await? else {
             return Ok(Tended::Elsewhere);
         };
         if let Some(revision) = self.open_at(sale, &bucket).await? {
@@ -167,8 +179,8 @@ impl Opening {
 
     /// The revision at which the sale is open in the epoch that Postgres has; `None` when it is
     /// closed. A keeper that fenced and died leaves an older epoch open, which serves nobody.
-    async fn open_at(&self, sale: &Sale, bucket: &Bucket) -> anyhow::Result<Option<Revision>> {
-        let epoch = sales::store::epoch(&self.pool, sale.id, bucket.number).await?;
+    async fn open_at(&self, sale: &Kept, bucket: &Bucket) -> anyhow::Result<Option<Revision>> {
+        let epoch = sales::store::epoch(&self.pool, sale.sale, bucket.number).await?;
         let snapshot = self.inventory.snapshot(bucket).await?;
         Ok(snapshot.filter(|found| found.epoch == epoch).map(|found| found.revision))
     }
@@ -177,21 +189,20 @@ impl Opening {
     /// cancelled lets go of it.
     async fn try_lock(
         &self,
-        sale: &Sale,
-        bucket: &Bucket,
-    ) -> sqlx::Result<Option<Transaction<'static, Postgres>>> {
+        sale: &Kept,
+            ) -> sqlx::Result<Option<Transaction<'static, Postgres>>> {
         let mut tx = self.pool.begin().await?;
-        let locked = sales::store::try_lock_opening(&mut tx, sale.id, bucket.number).await?;
+        let locked = postgres::try_lock(&mut tx, "opening", sale.sale.0).await?;
         Ok(locked.then_some(tx))
     }
 
-    async fn open(&self, sale: &Sale, bucket: &Bucket) -> anyhow::Result<Tended> {
+    async fn open(&self, sale: &Kept, bucket: &Bucket) -> anyhow::Result<Tended> {
         let at = |step| (self.progress)(bucket.clone(), step);
 
         at(Step::Epoch).await?;
-        let last = sales::store::epoch(&self.pool, sale.id, bucket.number).await?;
-        let now = self.clock.now().timestamp_millis();
-        let epoch = sales::store::next_epoch(&self.pool, sale.id, bucket.number, now).await?;
+        let last = sales::store::epoch(&self.pool, sale.sale, bucket.number).await?;
+        let now = self.clock.now();
+        let epoch = sales::store::next_epoch(&self.pool, sale.sale, bucket.number, now).await?;
 
         at(Step::Mark).await?;
         if self.inventory.mark_opening(bucket, epoch).await? == inventory::Opening::Overtaken {
@@ -199,7 +210,7 @@ impl Opening {
         }
 
         at(Step::Look).await?;
-        if sales::store::epoch(&self.pool, sale.id, bucket.number).await? != epoch {
+        if sales::store::epoch(&self.pool, sale.sale, bucket.number).await? != epoch {
             return Ok(Tended::Overtaken(Step::Look));
         }
 
@@ -223,33 +234,40 @@ impl Opening {
         }
     }
 
+    async fn on_record(&self, sale: &Kept, bucket: &Bucket) -> anyhow::Result<OnRecord> {
+        sales::store::opening(&self.pool, sale.sale, bucket.number)
+            .await?
+            .ok_or_else(|| anyhow::anyhow!("the sale has no row for its openings"))
+    }
+
     /// From here on only messages of `epoch` are routed. What was routed before is in the stream;
     /// what comes later under an older key is returned to its publisher.
-    async fn fence(&self, sale: &Sale, bucket: &Bucket, epoch: Epoch) -> anyhow::Result<()> {
+    async fn fence(&self, sale: &Kept, bucket: &Bucket, epoch: Epoch) -> anyhow::Result<()> {
         let generation = self.stream.generation();
         let (exchange, queue) =
             (self.stream.exchange_of(generation), self.stream.queue_of(generation));
-        let bound = sales::store::bound_epochs(&self.pool, sale.id, bucket.number).await?;
+        let bound = self.on_record(sale, bucket).await?.bound_epochs;
         for older in bound.into_iter().filter(|bound| *bound != epoch) {
             let key = cart::stream::routing_key(bucket, older);
             self.rabbit.unbind(&queue, &exchange, &key).await?;
         }
         let key = cart::stream::routing_key(bucket, epoch);
         self.rabbit.bind(&queue, &exchange, &key).await?;
-        sales::store::set_bound_epochs(&self.pool, sale.id, bucket.number, epoch).await?;
+        let id = sale.sale;
+        sales::store::set_bound_epochs(&self.pool, id, bucket.number, epoch, &[epoch]).await?;
         Ok(())
     }
 
     /// When the barrier was taken over, everything ever confirmed for this sale is in Postgres.
-    async fn barrier(&self, sale: &Sale, bucket: &Bucket, epoch: Epoch) -> anyhow::Result<()> {
+    async fn barrier(&self, sale: &Kept, bucket: &Bucket, epoch: Epoch) -> anyhow::Result<()> {
         let generation = self.stream.generation();
-        let message = CartMessage::Barrier { sale: sale.id, bucket: bucket.number, epoch };
+        let message = CartMessage::Barrier { sale: sale.sale, bucket: bucket.number, epoch };
         let bytes = message.encode().ok_or_else(|| anyhow::anyhow!("no barrier"))?;
         let key = cart::stream::routing_key(bucket, epoch);
         let publisher = self.rabbit.publisher();
         publisher.publish(&self.stream.exchange_of(generation), &key, &bytes).await?;
         let taken_over = async {
-            while sales::store::barrier_epoch(&self.pool, sale.id, bucket.number).await? < epoch {
+            while self.on_record(sale, bucket).await?.barrier_epoch < epoch {
                 anyhow::ensure!(
                     self.stream.generation() == generation,
                     "the stream was made anew while the barrier was under way"

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use anyhow::Context;
 use futures_util::TryStreamExt;
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::PgConnection;
 
 use super::Opening;
 use crate::{
@@ -15,12 +15,13 @@ use crate::{
         quantity::Quantity,
         version::{Epoch, Revision, Seq, Version},
     },
+    platform::postgres,
     shop::{
         cart,
         catalog::{self, SaleCatalog},
         inventory::{Built, Claim, OverCommitted, SkuTerms, Terms},
         orders::rebuild::{self as orders, Frozen},
-        sales::{self, Sale},
+        sales::{self, Sale, store::Kept},
     },
 };
 
@@ -35,7 +36,7 @@ impl Opening {
     /// (which takes the loss of broker and Redis together) comes off paper first.
     pub(super) async fn rebuild(
         &self,
-        sale: &Sale,
+        sale: &Kept,
         bucket: &Bucket,
         epoch: Epoch,
     ) -> anyhow::Result<u64> {
@@ -48,14 +49,14 @@ impl Opening {
         anyhow::bail!("more is sold than there is")
     }
 
-    async fn build(&self, sale: &Sale, bucket: &Bucket, epoch: Epoch) -> anyhow::Result<Built> {
+    async fn build(&self, sale: &Kept, bucket: &Bucket, epoch: Epoch) -> anyhow::Result<Built> {
         // lines, orders and totals of one instant
-        let mut paper = self.read_paper().await?;
+        let mut paper = postgres::snapshot(&self.pool).await?;
         let (revision, terms) = self.terms(&mut paper, sale).await?;
         let mut next = self.inventory.build(bucket, epoch, revision, &terms).await?;
         let mut on_order = OnOrder::read(&mut paper, sale).await?;
 
-        let mut lines = std::pin::pin!(cart::store::lines_of_sale(&mut *paper, sale.id));
+        let mut lines = std::pin::pin!(cart::store::lines_of_sale(&mut *paper, sale.sale));
         let mut of_shopper: Vec<CartLine> = Vec::new();
         while let Some(line) = lines.try_next().await? {
             if let Some(shopper) = of_shopper.first().map(|first| first.shopper)
@@ -75,38 +76,28 @@ impl Opening {
         Ok(next.finish().await?)
     }
 
-    async fn read_paper(&self) -> sqlx::Result<Transaction<'static, Postgres>> {
-        let mut paper = self
-            .pool
-            .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            .await?;
-        // a million lines take longer than any page may
-        sales::store::no_timeouts(&mut paper).await?;
-        Ok(paper)
-    }
-
-    async fn terms(&self, paper: &mut PgConnection, sale: &Sale) -> anyhow::Result<(Revision, Terms)> {
-        let sale = sales::store::by_id(&mut *paper, sale.id).await?.context("no such sale")?;
-        let catalog = catalog::store::of_sale(paper, sale.id, sale.currency).await?;
+    async fn terms(&self, paper: &mut PgConnection, sale: &Kept) -> anyhow::Result<(Revision, Terms)> {
+        let sale = sales::store::by_slug(&mut *paper, &sale.slug).await?.context("no such sale")?;
+        let catalog = catalog::store::of_sale(paper, sale.sale, sale.currency).await?;
         Ok((sale.revision, stock_terms(&sale, &catalog, self.patience.grace)))
     }
 
     /// Takes unpaid lines off paper, newest first, until no more is committed than there is.
     async fn take_off(
         &self,
-        sale: &Sale,
+        sale: &Kept,
         bucket: &Bucket,
         epoch: Epoch,
         skus: &[OverCommitted],
     ) -> anyhow::Result<()> {
         let mut tx = self.pool.begin().await?;
-        let present = sales::store::epoch_for_share(&mut tx, sale.id, bucket.number).await?;
+        let present = sales::store::epoch_for_share(&mut tx, sale.sale, bucket.number).await?;
         anyhow::ensure!(present == epoch, "another keeper is opening the sale");
         let mut zeros = Vec::new();
         for over in skus {
             let mut units = over.committed - over.total;
             let mut newest =
-                std::pin::pin!(cart::store::newest_held(&mut *tx, sale.id, &over.sku));
+                std::pin::pin!(cart::store::newest_held(&mut *tx, sale.sale, &over.sku));
             while units > 0 {
                 let Some(line) = newest.try_next().await? else { break };
                 units -= i64::from(line.quantity);
@@ -121,21 +112,21 @@ impl Opening {
                 });
             }
         }
-        cart::store::upsert(&mut tx, sale.id, &zeros).await?;
+        cart::store::upsert(&mut tx, sale.sale, &zeros).await?;
         Ok(tx.commit().await?)
     }
 }
 
 impl OnOrder {
-    async fn read(paper: &mut PgConnection, sale: &Sale) -> sqlx::Result<Self> {
+    async fn read(paper: &mut PgConnection, sale: &Kept) -> sqlx::Result<Self> {
         let mut bought: HashMap<ShopperId, Vec<(Sku, Quantity)>> = HashMap::new();
         {
-            let mut rows = std::pin::pin!(orders::bought(&mut *paper, sale.id));
+            let mut rows = std::pin::pin!(orders::bought(&mut *paper, sale.sale));
             while let Some(row) = rows.try_next().await? {
                 bought.entry(row.shopper).or_default().push((row.sku, row.units));
             }
         }
-        let frozen = orders::frozen(paper, sale.id).await?;
+        let frozen = orders::frozen(paper, sale.sale).await?;
         let frozen = frozen.into_iter().map(|frozen| (frozen.shopper, frozen)).collect();
         Ok(Self { bought, frozen })
     }

@@ -98,7 +98,11 @@ pub(super) fn together(config: &Config) -> Result<(), String> {
     Ok(())
 }
 
-fn within<T: PartialOrd + std::fmt::Display>(found: T, low: T, high: T) -> Result<(), String> {
+fn within<T: PartialOrd + Copy + std::fmt::Display>(
+    found: T,
+    low: T,
+    high: T,
+) -> Result<(), String> {
     if found >= low && found <= high {
         Ok(())
     } else {

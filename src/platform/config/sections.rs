@@ -245,6 +245,7 @@ mod optional_url {
         ServiceUrl::deserialize(de::value::StringDeserializer::new(text)).map(Some)
     }
 
+    #[expect(clippy::ref_option, reason = "the form that serde calls")]
     pub(super) fn serialize<S: Serializer>(
         url: &Option<ServiceUrl>,
         to: S,

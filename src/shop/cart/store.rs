@@ -23,6 +23,8 @@ pub struct StreamState {
     pub next_offset: i64,
     /// Whether claims wait to be published again to this generation.
     pub republish: bool,
+    /// When the writer had last taken over all there was.
+    pub caught_up_at: Timestamp,
 }
 
 /// The stream's state; the row is made when it is missing.
@@ -35,7 +37,8 @@ pub async fn stream_state(conn: &mut PgConnection) -> sqlx::Result<StreamState> 
     .await?;
     sqlx::query_as!(
         StreamState,
-        "SELECT generation, next_offset, republish FROM cart_streams WHERE stream = $1",
+        "SELECT generation, next_offset, republish, caught_up_at FROM cart_streams
+         WHERE stream = $1",
         STREAM
     )
     .fetch_one(conn)
@@ -57,23 +60,30 @@ pub async fn next_generation(db: impl PgExecutor<'_>, generation: i64) -> sqlx::
     Ok(done.rows_affected() == 1)
 }
 
-/// The lock under which the stream is made; false when another holds it. It goes with the
-/// transaction.
-pub async fn try_lock_stream(tx: &mut PgConnection) -> sqlx::Result<bool> {
-    sqlx::query_scalar!(
-        r#"SELECT pg_try_advisory_xact_lock(hashtext('stampede cart stream'), $1) AS "locked!""#,
-        i32::from(STREAM)
-    )
-    .fetch_one(tx)
-    .await
-}
-
 /// Takes note that every claim was published again to `generation`.
 pub async fn republished(db: impl PgExecutor<'_>, generation: i64) -> sqlx::Result<()> {
     sqlx::query!(
         "UPDATE cart_streams SET republish = false WHERE stream = $1 AND generation = $2",
         STREAM,
         generation
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Takes note that the writer had taken over all there was; every five seconds is enough.
+pub async fn caught_up(
+    db: impl PgExecutor<'_>,
+    generation: i64,
+    at: Timestamp,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE cart_streams SET caught_up_at = $3
+         WHERE stream = $1 AND generation = $2 AND caught_up_at < $3 - interval '5 seconds'",
+        STREAM,
+        generation,
+        at
     )
     .execute(db)
     .await?;

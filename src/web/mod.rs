@@ -1,0 +1,3 @@
+//! The doors that are reached by HTTP.
+
+pub mod ops;
