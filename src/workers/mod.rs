@@ -4,6 +4,7 @@
 //! it ends only when the process leaves.
 
 pub mod cart_writer;
+pub mod checkout_resumer;
 pub mod hold_expirer;
 pub mod stock_flusher;
 pub mod stock_keeper;
