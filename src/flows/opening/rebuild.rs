@@ -9,6 +9,7 @@ use sqlx::PgConnection;
 
 use super::Opening;
 use crate::{
+    flows::stock_terms,
     kernel::{
         ids::{Bucket, ShopperId, Sku},
         line::CartLine,
@@ -18,10 +19,10 @@ use crate::{
     platform::postgres,
     shop::{
         cart,
-        catalog::{self, SaleCatalog},
-        inventory::{Built, Claim, OverCommitted, SkuTerms, Terms},
+        catalog,
+        inventory::{Built, Claim, OverCommitted, Terms},
         orders::rebuild::{self as orders, Frozen},
-        sales::{self, Sale, store::Kept},
+        sales::{self, store::Kept},
     },
 };
 

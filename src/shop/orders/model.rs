@@ -131,7 +131,8 @@ impl Email {
         let inner_dot = domain.split_once('.').is_some_and(|(first, rest)| {
             !first.is_empty() && !rest.is_empty() && !rest.ends_with('.') && !domain.contains("..")
         });
-        let odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | ',' | '"');
+        let odd =
+            |c: char| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | ',' | '"');
         let sound = (1..=64).contains(&name.len())
             && text.len() <= 254
             && inner_dot
@@ -211,14 +212,17 @@ mod tests {
     fn absurd_addresses_are_refused() {
         assert!(Email::parse("a.b+c@example.co.uk").is_ok());
         let long = format!("a@{}.org", "b".repeat(250));
-        for bad in ["", "@", "a@b", "a@.org", "a@b.", "a@b..c", "a@@b.c", "a b@c.de", "a@b.c\n", &long] {
+        for bad in
+            ["", "@", "a@b", "a@.org", "a@b.", "a@b..c", "a@@b.c", "a b@c.de", "a@b.c\n", &long]
+        {
             assert!(Email::parse(bad).is_err(), "{bad:?}");
         }
     }
 
     #[test]
     fn a_shipping_address_names_the_field_at_fault() {
-        let parse = |city: &str, country: &str| Shipping::parse(" Ada ", "1 Way", city, "N1", country);
+        let parse =
+            |city: &str, country: &str| Shipping::parse(" Ada ", "1 Way", city, "N1", country);
         assert_eq!(parse("London", "gb").unwrap().country, "GB");
         assert_eq!(parse("London", "gb").unwrap().name, "Ada");
         let field = |result: Result<Shipping, InvalidField>| result.unwrap_err().field;

@@ -78,10 +78,7 @@ pub async fn conclude(
 }
 
 /// One order, whosesoever it is.
-pub async fn by_id(
-    conn: &mut PgConnection,
-    order: OrderId,
-) -> Result<Option<Order>, sqlx::Error> {
+pub async fn by_id(conn: &mut PgConnection, order: OrderId) -> Result<Option<Order>, sqlx::Error> {
     let row = sqlx::query_as!(
         OrderRow,
         "SELECT o.id, o.sale_id, s.slug, o.shopper_id, o.status, o.reason, o.currency,
