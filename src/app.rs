@@ -10,7 +10,6 @@ use crate::{
         cart_lines::{CartLimits, CartLines},
         checkout::{self, Checkout},
         opening::{self, Opening, Patience},
-        sale_terms::SaleTerms,
     },
     kernel::{clock::Clock, ids::Ids},
     platform::{
@@ -76,8 +75,6 @@ pub struct App {
     pub checkout: Checkout,
     /// Opening sales.
     pub opening: Opening,
-    /// Totals and terms.
-    pub sale_terms: SaleTerms,
 }
 
 impl App {
@@ -125,7 +122,7 @@ impl App {
                 pool.clone(),
                 inventory.clone(),
                 catalog.clone(),
-                Sandbox::new(pool.clone(), clock.clone(), config.checkout.provider_timeout),
+                Sandbox::new(pool.clone(), config.checkout.provider_timeout),
                 (clock.clone(), ids.clone()),
                 checkout::Settings { lease: config.checkout.lease },
             ),
@@ -137,14 +134,6 @@ impl App {
                 clock.clone(),
                 patience(&config),
                 progress,
-            ),
-            sale_terms: SaleTerms::new(
-                pool.clone(),
-                inventory.clone(),
-                sales.clone(),
-                catalog.clone(),
-                clock.clone(),
-                config.checkout.grace,
             ),
             sessions: sessions(&config, &ids)?,
             ids,

@@ -12,7 +12,7 @@
 //! - [`cli`]: the commands.
 
 pub mod app;
-pub mod cli;
+
 pub mod flows;
 pub mod kernel;
 pub mod platform;

@@ -20,6 +20,7 @@ mod model;
 mod opening;
 mod redis;
 mod reply;
+pub mod store;
 mod taking;
 mod terms;
 
