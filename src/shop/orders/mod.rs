@@ -6,6 +6,7 @@
 
 mod key;
 mod model;
+pub mod rebuild;
 pub mod store;
 
 use sqlx::PgPool;
