@@ -1,1 +1,3 @@
+//! What is tested against real servers. `REDIS_URL` names them.
 
+mod inventory;
