@@ -2,7 +2,11 @@
 
 mod check_config;
 mod failure;
+mod import;
 mod migrate;
+mod pause;
+mod progress;
+mod terms;
 
 use std::process::ExitCode;
 
@@ -34,6 +38,21 @@ enum Command {
     /// longer used goes in a later release. Several at once wait for each other.
     Migrate,
 
+    /// Create a sale from a TOML file, or set it to what the file says
+    ///
+    /// Safe to repeat: the same file twice changes nothing, and stock is the wanted total, never an
+    /// increment. A total below what is held and sold is an error, and so is removing a SKU of which
+    /// something is held or sold, or, once the sale is open, another price, hold or currency. Every
+    /// error names line and field, and a file with an error changes nothing. Offsets such as "+2m"
+    /// count from the first import.
+    Import(import::Import),
+
+    /// Stop taking for a sale; releases and checkouts of what is held go on
+    Pause(pause::Switch),
+
+    /// Let a paused sale go on
+    Resume(pause::Switch),
+
     /// Print every setting with its present value, and check them
     ///
     /// The output is TOML, one section a part of the program. Secrets, and passwords inside
@@ -63,6 +82,9 @@ fn run(command: &Command) -> Result<(), Failure> {
     runtime.block_on(async {
         match command {
             Command::Migrate => migrate::run(&config).await,
+            Command::Import(arguments) => import::run(&config, arguments).await,
+            Command::Pause(sale) => pause::run(&config, sale, true).await,
+            Command::Resume(sale) => pause::run(&config, sale, false).await,
             Command::CheckConfig => check_config::run(&config),
         }
     })
