@@ -10,6 +10,7 @@ use crate::{
         cart_lines::{CartLimits, CartLines},
         checkout::{self, Checkout},
         opening::{self, Opening, Patience},
+        sale_terms::SaleTerms,
     },
     kernel::{clock::Clock, ids::Ids},
     platform::{
@@ -75,6 +76,8 @@ pub struct App {
     pub checkout: Checkout,
     /// Opening sales.
     pub opening: Opening,
+    /// Totals and terms.
+    pub sale_terms: SaleTerms,
 }
 
 impl App {
@@ -103,8 +106,12 @@ impl App {
         )?;
         let rabbit = Rabbit::start(&config.rabbit)?;
         let stream = CartStream::new(&config.rabbit.prefix);
-        let inventory =
-            Inventory::new(redis.clone(), &config.redis.prefix, clock.clone(), Scripts::production());
+        let inventory = Inventory::new(
+            redis.clone(),
+            &config.redis.prefix,
+            clock.clone(),
+            Scripts::production(),
+        );
         let (sales, catalog) = (Sales::new(pool.clone()), Catalog::new(pool.clone()));
         Ok(Self {
             stock_views: Feed::new(inventory.clone()),
@@ -134,6 +141,13 @@ impl App {
                 clock.clone(),
                 patience(&config),
                 progress,
+            ),
+            sale_terms: SaleTerms::new(
+                pool.clone(),
+                inventory.clone(),
+                sales.clone(),
+                clock.clone(),
+                config.checkout.grace,
             ),
             sessions: sessions(&config, &ids)?,
             ids,

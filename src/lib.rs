@@ -12,6 +12,7 @@
 //! - [`cli`]: the commands.
 
 pub mod app;
+pub mod cli;
 
 pub mod flows;
 pub mod kernel;

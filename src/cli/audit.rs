@@ -1,18 +1,14 @@
 //! `stampede audit`
 
-use super::{failure::Failure, table};
-use crate::{
-    app::App,
-    flows::reconciliation::{Audit, Auditor},
-    shop::dead_letters,
-};
+use super::{failure::Failure, progress, rooms::Rooms, table::table};
+use crate::{flows::reconciliation::Audit, platform::config::Config, shop::dead_letters};
 
-pub(super) async fn run(app: &App) -> Result<(), Failure> {
-    let auditor = Auditor::new(app.pool.clone(), app.inventory.clone());
-    let audits = auditor.all().await.map_err(Failure::from_anyhow)?;
+pub(super) async fn run(config: &Config) -> Result<(), Failure> {
+    let Rooms { pool, auditor, .. } = Rooms::new(config)?;
+    let audits = progress::shown("auditing", auditor.all()).await.map_err(Failure::from_anyhow)?;
     let header =
         ["sale", "sku", "total", "available", "held", "sold", "paid", "on paper", "returning"];
-    table::print(&header, audits.iter().flat_map(rows));
+    println!("{}", table(header, audits.iter().flat_map(rows)));
     let mut breaches = 0;
     for audit in &audits {
         let slug = &audit.sale.slug;
@@ -35,7 +31,7 @@ pub(super) async fn run(app: &App) -> Result<(), Failure> {
         println!("BREACH {breach}");
         breaches += 1;
     }
-    let letters = dead_letters::store::count_waiting(&app.pool).await?;
+    let letters = dead_letters::store::count_waiting(&pool).await?;
     if letters > 0 {
         println!("{letters} dead letters wait: stampede dead-letters list");
     }
@@ -46,10 +42,10 @@ pub(super) async fn run(app: &App) -> Result<(), Failure> {
     Ok(())
 }
 
-fn rows(audit: &Audit) -> impl Iterator<Item = Vec<String>> + '_ {
+fn rows(audit: &Audit) -> impl Iterator<Item = [String; 9]> + '_ {
     audit.skus.iter().map(|(sku, sums)| {
         let counted = |of: i64| audit.epoch.map_or_else(|| "-".to_owned(), |_| of.to_string());
-        vec![
+        [
             audit.sale.slug.to_string(),
             sku.to_string(),
             sums.total.to_string(),

@@ -30,14 +30,8 @@ impl Reply {
 impl Client {
     pub(crate) async fn new(base: &str) -> Self {
         let http = reqwest::Client::new();
-        let said: Value = http
-            .post(format!("{base}/api/v1/session"))
-            .send()
-            .await
-            .unwrap()
-            .json()
-            .await
-            .unwrap();
+        let said: Value =
+            http.post(format!("{base}/api/v1/session")).send().await.unwrap().json().await.unwrap();
         let text = |name: &str| said[name].as_str().unwrap().to_owned();
         Self { http, base: base.to_owned(), shopper: text("shopper"), token: text("token") }
     }

@@ -14,7 +14,7 @@ use sqlx::{Connection, Executor, PgConnection};
 use stampede::{
     app::App,
     cli::process::{Process, Shape},
-    flows::{opening, reconciliation::Auditor},
+    flows::{opening, reconciliation::Auditor, sale_terms},
     kernel::clock::Clock,
     platform::{config::Config, postgres, shutdown::Shutdown},
     shop::dead_letters,
@@ -172,9 +172,10 @@ impl Shop {
         std::fs::create_dir_all(&folder).unwrap();
         let path = folder.join("sale.toml");
         std::fs::write(&path, file).unwrap();
-        let imported = self.app.sale_terms.import_path(&path).await;
+        let file = sale_terms::file::read(&path);
         std::fs::remove_dir_all(&folder).unwrap();
-        imported.expect("the file is imported");
+        let file = file.expect("a file without errors");
+        self.app.sale_terms.import(&file, false).await.expect("the file is imported");
     }
 
     /// Waits until a sale is open in the epoch that Postgres has.
@@ -340,8 +341,7 @@ fn with_database(url: &str, database: &str) -> String {
 async fn create_database(url: &str, name: &str) {
     let mut admin = PgConnection::connect(url).await.expect("DATABASE_URL: run `make test`");
     let newest = postgres::MIGRATIONS.iter().last().expect("migrations");
-    let digest: String =
-        newest.checksum.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let digest: String = newest.checksum.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     let template = format!("stampede_template_{digest}");
     let run = |sql: String| sqlx::AssertSqlSafe(sql);
     admin.execute("SELECT pg_advisory_lock(727)").await.unwrap();
@@ -357,7 +357,10 @@ async fn create_database(url: &str, name: &str) {
         let mut database = PgConnection::connect(&with_database(url, &building)).await.unwrap();
         postgres::MIGRATIONS.run(&mut database).await.unwrap();
         database.close().await.unwrap();
-        admin.execute(run(format!("ALTER DATABASE {building} RENAME TO {template}"))).await.unwrap();
+        admin
+            .execute(run(format!("ALTER DATABASE {building} RENAME TO {template}")))
+            .await
+            .unwrap();
     }
     admin.execute(run(format!("CREATE DATABASE {name} TEMPLATE {template}"))).await.unwrap();
     admin.close().await.unwrap();

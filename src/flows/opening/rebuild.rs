@@ -18,8 +18,7 @@ use crate::{
     },
     platform::postgres,
     shop::{
-        cart,
-        catalog,
+        cart, catalog,
         inventory::{Built, Claim, OverCommitted, Terms},
         orders::rebuild::{self as orders, Frozen},
         sales::{self, store::Kept},
@@ -77,7 +76,11 @@ impl Opening {
         Ok(next.finish().await?)
     }
 
-    async fn terms(&self, paper: &mut PgConnection, sale: &Kept) -> anyhow::Result<(Revision, Terms)> {
+    async fn terms(
+        &self,
+        paper: &mut PgConnection,
+        sale: &Kept,
+    ) -> anyhow::Result<(Revision, Terms)> {
         let sale = sales::store::by_slug(&mut *paper, &sale.slug).await?.context("no such sale")?;
         let products = catalog::store::products(paper, sale.id, sale.currency).await?;
         Ok((sale.revision, stock_terms(&sale, &products, self.patience.grace)?))

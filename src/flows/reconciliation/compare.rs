@@ -57,10 +57,7 @@ pub fn breaches(
             }
         };
         let counted = sums.counted;
-        must(
-            sums.paid <= sums.total,
-            format!("oversold: {} paid of {}", sums.paid, sums.total),
-        );
+        must(sums.paid <= sums.total, format!("oversold: {} paid of {}", sums.paid, sums.total));
         if !open {
             continue;
         }

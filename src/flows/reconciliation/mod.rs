@@ -161,9 +161,8 @@ impl Auditor {
         }
         let returning = self.inventory.returning_units(bucket, snapshot.epoch).await?;
         let after = self.inventory.snapshot(bucket).await?;
-        let quiet = after.is_some_and(|after| {
-            (after.epoch, after.seq) == (snapshot.epoch, snapshot.seq)
-        });
+        let quiet =
+            after.is_some_and(|after| (after.epoch, after.seq) == (snapshot.epoch, snapshot.seq));
         Ok(Some(InRedis { snapshot, quiet, claimed, returning }))
     }
 }
