@@ -8,7 +8,7 @@ use stampede::platform::{
 };
 use uuid::Uuid;
 
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(super) const LIMITS: StreamLimits = StreamLimits {
     max_age: Duration::from_hours(1),
@@ -67,7 +67,7 @@ impl Desk {
 pub(super) struct OwnBroker(PathBuf);
 
 impl OwnBroker {
-    /// A broker that may be killed at any time. A new one may not: RabbitMQ 3.10 notes that it
+    /// A broker that may be killed at any time. A new one may not: `RabbitMQ` 3.10 notes that it
     /// has streams at all in a file that is written three seconds later, and a kill before that
     /// loses every stream.
     pub(super) async fn start() -> Self {
