@@ -88,6 +88,13 @@ impl OwnBroker {
         settings(url)
     }
 
+    /// Lets the broker hang, and go on.
+    pub(super) fn signal(&self, signal: &str) {
+        let status = self.run("status");
+        let pid = status.lines().find_map(|line| line.strip_prefix("PID=")).expect("PID=");
+        assert!(Command::new("kill").args([signal, pid]).status().unwrap().success());
+    }
+
     /// kill -9.
     pub(super) fn kill(&self) {
         self.run("kill");

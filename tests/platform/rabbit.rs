@@ -55,6 +55,31 @@ async fn a_stream_is_read_in_order_from_any_offset() {
 }
 
 #[tokio::test]
+async fn a_reader_may_begin_deep_inside_a_chunk_and_be_dropped_at_any_time() {
+    let desk = Desk::new().await;
+    // Sent together, many lie in one chunk; and the reader has less credit than that.
+    let publisher = desk.rabbit.publisher();
+    for sent in join_all((0..600).map(|_| publisher.publish(&desk.exchange, "in", b"x"))).await {
+        sent.unwrap();
+    }
+    for from in [0, 1, 299, 598] {
+        let mut reader = desk.rabbit.read_stream(&desk.stream, from, 2).await.unwrap();
+        let (mut next, mut patience) = (from, 0);
+        while next < 600 {
+            patience = (patience + 37) % 1500;
+            let reading = reader.next_batch(5, PATIENCE);
+            let limit = Duration::from_micros(patience);
+            let Ok(batch) = tokio::time::timeout(limit, reading).await else { continue };
+            for (offset, _) in batch.unwrap() {
+                assert_eq!(offset, next);
+                next += 1;
+            }
+        }
+    }
+    desk.clear().await;
+}
+
+#[tokio::test]
 async fn what_no_binding_takes_is_reported_although_the_broker_confirms_it() {
     let desk = Desk::new().await;
     let publisher = desk.rabbit.publisher();

@@ -1,4 +1,4 @@
-//! kill -9 of the broker, in the middle of publishing and reading.
+//! A broker that dies or hangs in the middle of publishing and reading.
 
 use std::{
     collections::BTreeSet,
@@ -126,4 +126,30 @@ async fn a_broker_that_is_killed_keeps_what_it_confirmed_and_both_sides_recover(
     assert!(lost.is_empty(), "confirmed, but not in the stream: {lost:?}");
     assert!(confirmed.len() >= 1500);
     assert!(losses.load(Ordering::SeqCst) >= 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_hangs_is_noticed_and_taken_up_again() {
+    let broker = OwnBroker::start().await;
+    let mut settings = broker.settings();
+    settings.heartbeat = Duration::from_secs(1);
+    settings.confirm_timeout = Duration::from_millis(500);
+    settings.publish_timeout = Duration::from_millis(500);
+    let desk = Desk::at(&settings).await;
+    let publisher = desk.rabbit.publisher();
+    publisher.publish(&desk.exchange, "in", b"before").await.unwrap();
+
+    broker.signal("-STOP");
+    let hanging = Instant::now();
+    let outcome = publisher.publish(&desk.exchange, "in", b"while").await;
+    assert!(matches!(outcome, Err(PublishError::Unknown(_))), "{outcome:?}");
+    assert!(hanging.elapsed() < Duration::from_millis(900));
+    while desk.rabbit.is_connected() {
+        assert!(hanging.elapsed() < Duration::from_secs(5), "missing heartbeats went unnoticed");
+        sleep(Duration::from_millis(10)).await;
+    }
+    broker.signal("-CONT");
+    desk.rabbit.wait_connected(PATIENCE).await.unwrap();
+    publisher.publish(&desk.exchange, "in", b"after").await.unwrap();
+    desk.clear().await;
 }
