@@ -2,8 +2,11 @@
 
 use std::{
     collections::BTreeSet,
-    sync::Arc,
-    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -75,6 +78,15 @@ async fn read_until(desk: &Desk, wanted: &AtomicU32, losses: &AtomicU32) -> BTre
     }
 }
 
+/// Waits until the publishers have got on.
+async fn publish_more(next: &AtomicU32) {
+    let (before, started) = (next.load(Ordering::SeqCst), Instant::now());
+    while next.load(Ordering::SeqCst) < before + 500 {
+        assert!(started.elapsed() < PATIENCE, "nobody publishes any more");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_is_killed_keeps_what_it_confirmed_and_both_sides_recover() {
     let broker = OwnBroker::start().await;
@@ -94,10 +106,7 @@ async fn a_broker_that_is_killed_keeps_what_it_confirmed_and_both_sides_recover(
 
     let broker = Arc::new(broker);
     for _ in 0..2 {
-        let before = next.load(Ordering::SeqCst);
-        while next.load(Ordering::SeqCst) < before + 500 {
-            sleep(Duration::from_millis(10)).await;
-        }
+        publish_more(&next).await;
         let killed = Arc::clone(&broker);
         tokio::task::spawn_blocking(move || killed.kill()).await.unwrap();
         let gone = Instant::now();
@@ -109,10 +118,7 @@ async fn a_broker_that_is_killed_keeps_what_it_confirmed_and_both_sides_recover(
         tokio::task::spawn_blocking(move || started.start_again()).await.unwrap();
         desk.rabbit.wait_connected(PATIENCE).await.unwrap();
     }
-    let before = next.load(Ordering::SeqCst);
-    while next.load(Ordering::SeqCst) < before + 500 {
-        sleep(Duration::from_millis(10)).await;
-    }
+    publish_more(&next).await;
     going.store(false, Ordering::SeqCst);
     let mut confirmed = BTreeSet::new();
     for publisher in publishers {
@@ -128,6 +134,10 @@ async fn a_broker_that_is_killed_keeps_what_it_confirmed_and_both_sides_recover(
     assert!(losses.load(Ordering::SeqCst) >= 2);
 }
 
+fn signal(signal: &str, pid: &str) {
+    assert!(Command::new("kill").args([signal, pid]).status().unwrap().success());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_hangs_is_noticed_and_taken_up_again() {
     let broker = OwnBroker::start().await;
@@ -139,7 +149,8 @@ async fn a_broker_that_hangs_is_noticed_and_taken_up_again() {
     let publisher = desk.rabbit.publisher();
     publisher.publish(&desk.exchange, "in", b"before").await.unwrap();
 
-    broker.signal("-STOP");
+    let pid = broker.pid();
+    signal("-STOP", &pid);
     let hanging = Instant::now();
     let outcome = publisher.publish(&desk.exchange, "in", b"while").await;
     assert!(matches!(outcome, Err(PublishError::Unknown(_))), "{outcome:?}");
@@ -148,7 +159,7 @@ async fn a_broker_that_hangs_is_noticed_and_taken_up_again() {
         assert!(hanging.elapsed() < Duration::from_secs(5), "missing heartbeats went unnoticed");
         sleep(Duration::from_millis(10)).await;
     }
-    broker.signal("-CONT");
+    signal("-CONT", &pid);
     desk.rabbit.wait_connected(PATIENCE).await.unwrap();
     publisher.publish(&desk.exchange, "in", b"after").await.unwrap();
     desk.clear().await;
