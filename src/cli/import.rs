@@ -78,12 +78,9 @@ fn table(changes: &[Change]) -> String {
     let rows = changes.iter().take(MAX_ROWS).map(|change| {
         [change.what.as_str(), change.field, change.before.as_str(), change.after.as_str()]
     });
-    let mut text = terms::table(["what", "field", "before", "after"], rows);
+    let text = terms::table(["what", "field", "before", "after"], rows);
     match changes.len().saturating_sub(MAX_ROWS) {
         0 => text,
-        more => {
-            text.push_str(&format!("\nand {more} more"));
-            text
-        }
+        more => format!("{text}\nand {more} more"),
     }
 }
