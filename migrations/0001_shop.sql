@@ -104,7 +104,9 @@ CREATE TABLE cart_streams (
     generation bigint NOT NULL,
     next_offset bigint NOT NULL DEFAULT 0,
     -- set with a new generation, cleared when every claim was published to it again
-    republish boolean NOT NULL DEFAULT false
+    republish boolean NOT NULL DEFAULT false,
+    -- when the writer had last taken over all there was
+    caught_up_at timestamptz NOT NULL DEFAULT now()
 );
 
 CREATE TABLE cart_lines (

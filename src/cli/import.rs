@@ -7,7 +7,7 @@ use std::{
 
 use clap::Args;
 
-use super::{failure::Failure, progress, terms};
+use super::{failure::Failure, progress, rooms::Rooms, table::table, terms};
 use crate::{
     flows::sale_terms::{
         Change, Imported, InRedis, Outcome,
@@ -37,7 +37,7 @@ pub(super) async fn run(config: &Config, arguments: &Import) -> Result<(), Failu
         file::ReadError::Invalid(errors) => terms::invalid(path, &errors),
         error @ file::ReadError::Io { .. } => Failure::failed(error),
     })?;
-    let sale_terms = terms::connect(config)?;
+    let sale_terms = Rooms::new(config)?.sale_terms;
     let import = sale_terms.import(&file, arguments.if_absent);
     let imported = progress::shown("importing", import)
         .await
@@ -67,18 +67,18 @@ fn report(path: &Path, file: &SaleFile, imported: &Imported) {
         }
     }
     if std::io::stdout().is_terminal() && !imported.changes.is_empty() {
-        println!("{}", table(&imported.changes));
+        println!("{}", changes_table(&imported.changes));
     }
     if let InRedis::Later(reason) = &imported.in_redis {
         eprintln!("note: stored; the open stock follows as soon as it can ({reason})");
     }
 }
 
-fn table(changes: &[Change]) -> String {
+fn changes_table(changes: &[Change]) -> String {
     let rows = changes.iter().take(MAX_ROWS).map(|change| {
-        [change.what.as_str(), change.field, change.before.as_str(), change.after.as_str()]
+        [change.what.clone(), change.field.to_owned(), change.before.clone(), change.after.clone()]
     });
-    let text = terms::table(["what", "field", "before", "after"], rows);
+    let text = table(["what", "field", "before", "after"], rows);
     match changes.len().saturating_sub(MAX_ROWS) {
         0 => text,
         more => format!("{text}\nand {more} more"),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 
-use super::{failure::Failure, progress, terms};
+use super::{failure::Failure, progress, rooms::Rooms, terms};
 use crate::{flows::sale_terms::InRedis, kernel::ids::SaleSlug, platform::config::Config};
 
 /// The arguments of `stampede pause` and `stampede resume`.
@@ -17,7 +17,7 @@ pub(super) struct Switch {
 
 pub(super) async fn run(config: &Config, switch: &Switch, paused: bool) -> Result<(), Failure> {
     let slug = &switch.slug;
-    let sale_terms = terms::connect(config)?;
+    let sale_terms = Rooms::new(config)?.sale_terms;
     let switched = progress::shown("switching", sale_terms.set_paused(slug, paused))
         .await
         .map_err(|error| terms::failure(error, Path::new(""), slug))?;

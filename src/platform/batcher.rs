@@ -31,6 +31,11 @@ pub struct Limits {
 pub trait Batch<Req, Res>: Send + Sync + 'static {
     /// Does the whole batch and answers by position: as many results as there were requests.
     fn run(&self, requests: Vec<Req>) -> impl Future<Output = Vec<Res>> + Send;
+
+    /// What is left to do when no request followed at once. The next batch waits for it.
+    fn idle(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }
 
 impl<Req, Res, F, Fut> Batch<Req, Res> for F
@@ -133,6 +138,10 @@ async fn run<Req: Send + 'static, Res: Send + 'static>(
                     return;
                 }
                 run_one(std::mem::take(&mut batch), handler.as_ref()).await;
+                if queue.is_empty() {
+                    // a panic here harms only what was left over
+                    let _ = AssertUnwindSafe(handler.idle()).catch_unwind().await;
+                }
             }
         }
     }

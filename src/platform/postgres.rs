@@ -3,7 +3,7 @@
 use std::{str::FromStr, time::Duration};
 
 use sqlx::{
-    Connection, PgConnection, PgPool,
+    Connection, PgConnection, PgPool, Postgres, Transaction,
     migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -48,6 +48,26 @@ pub async fn migrate(pool: &PgPool) -> Result<i64, MigrateError> {
     MIGRATIONS.run(&mut connection).await?;
     connection.close().await?;
     Ok(MIGRATIONS.iter().map(|step| step.version).max().unwrap_or_default())
+}
+
+/// Takes the lock `number` of the kind `name` until the transaction of `tx` ends; false when another
+/// holds it. A holder that dies or is cancelled lets go of it. The transaction may idle as long as
+/// what it guards takes.
+pub async fn try_lock(tx: &mut PgConnection, name: &str, number: i64) -> Result<bool, sqlx::Error> {
+    sqlx::query("SET LOCAL idle_in_transaction_session_timeout = 0").execute(&mut *tx).await?;
+    sqlx::query_scalar("SELECT pg_try_advisory_xact_lock(hashtextextended($1, $2))")
+        .bind(name)
+        .bind(number)
+        .fetch_one(tx)
+        .await
+}
+
+/// A view of the database at one instant, for reading as much and as long as it takes.
+pub async fn snapshot(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
+    sqlx::query("SET LOCAL idle_in_transaction_session_timeout = 0").execute(&mut *tx).await?;
+    Ok(tx)
 }
 
 /// Whether Postgres answers.

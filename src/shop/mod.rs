@@ -1,6 +1,10 @@
-//! The rooms of the shop. Each owns its tables, its keys and its rules, returns values and never
-//! calls back; what concerns two of them is a flow.
+//! The rooms of the shop. Each owns its tables, its keys and its rules, and none knows another.
 
+pub mod accounts;
+pub mod cart;
 pub mod catalog;
+pub mod dead_letters;
 pub mod inventory;
+pub mod orders;
+pub mod payments;
 pub mod sales;

@@ -7,14 +7,14 @@ use super::{
     plan::{Plan, Stored},
 };
 use crate::{
+    flows::stock_terms,
     kernel::{
         ids::{Bucket, SaleSlug},
-        quantity::{InvalidQuantity, Quantity},
         version::{Epoch, Revision},
     },
     shop::{
         catalog::{self, Image, Product},
-        inventory::{SkuTerms, Terms, TermsOutcome},
+        inventory::{Terms, TermsOutcome},
         sales::{self, Sale},
     },
 };
@@ -97,25 +97,7 @@ impl SaleTerms {
 
     /// What the stock must know of a sale.
     pub(super) fn terms(&self, sale: &Sale, products: &[Product]) -> Result<Terms, SaleTermsError> {
-        let skus = products.iter().flat_map(|product| {
-            product.skus.iter().map(move |item| {
-                Ok(SkuTerms {
-                    sku: item.sku.clone(),
-                    product: product.slug.clone(),
-                    product_limit: product.limit.unwrap_or(Quantity::ZERO),
-                    total: Quantity::try_from(item.total)?,
-                })
-            })
-        });
-        Ok(Terms {
-            paused: sale.paused,
-            starts_at: sale.starts_at,
-            ends_at: sale.ends_at,
-            hold: sale.hold,
-            grace: self.grace,
-            limit: sale.limit_per_shopper,
-            skus: skus.collect::<Result<_, InvalidQuantity>>().map_err(anyhow::Error::new)?,
-        })
+        Ok(stock_terms(sale, products, self.grace).map_err(anyhow::Error::new)?)
     }
 
     /// Stores a sale that nobody has imported before; `None` when somebody just did.

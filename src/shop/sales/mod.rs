@@ -27,6 +27,10 @@ const AGES: Ages = Ages {
     first_patience: Duration::from_secs(2),
 };
 
+/// For how long after its end a sale's stock is kept open, for what was held then is still bought,
+/// released or brought back.
+pub const KEEP_AFTER_END: chrono::TimeDelta = chrono::TimeDelta::hours(24);
+
 /// Why there is no sale to show.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SalesError {

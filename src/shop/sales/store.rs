@@ -9,7 +9,7 @@ use sqlx::{
 use super::model::{NewSale, Sale};
 use crate::kernel::{
     clock::Timestamp,
-    ids::{SaleId, SaleSlug},
+    ids::{Bucket, SaleId, SaleSlug},
     quantity::Quantity,
     version::{Epoch, Revision},
 };
@@ -27,6 +27,14 @@ pub struct Kept {
     pub epoch: Epoch,
     /// The revision of the sale's totals and terms.
     pub revision: Revision,
+}
+
+impl Kept {
+    /// Where its stock lies in Redis.
+    #[must_use]
+    pub fn bucket(&self) -> Bucket {
+        Bucket { sale: self.slug.clone(), number: self.bucket }
+    }
 }
 
 /// What is on record about the openings of a bucket.

@@ -1,0 +1,7 @@
+//! The checkout against real Redis and Postgres: what it does, what it survives.
+
+mod buying;
+mod dying;
+mod keys;
+mod opening;
+mod shop;
