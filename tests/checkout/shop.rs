@@ -54,8 +54,8 @@ impl Default for Set {
     fn default() -> Self {
         Self {
             total: 100,
-            hold: Duration::from_secs(600),
-            grace: Duration::from_secs(300),
+            hold: Duration::from_mins(10),
+            grace: Duration::from_mins(5),
             provider: Duration::from_secs(3),
         }
     }
@@ -71,6 +71,7 @@ pub(super) struct Shop {
     pub(super) bucket: Bucket,
     prefix: String,
     set: Set,
+    lease: Duration,
 }
 
 /// Runs a test in a shop of its own. At its end, whatever the test did, nothing may be half done.
@@ -120,6 +121,7 @@ impl Shop {
             sale,
             prefix,
             set,
+            lease: Duration::from_secs(10),
         };
         shop.reopen().await;
         shop
@@ -196,6 +198,11 @@ impl Shop {
         self.redis.ask(&delete).await.unwrap();
     }
 
+    /// The same shop with processes that own a checkout for so long.
+    pub(super) fn leasing(&self, lease: Duration) -> Self {
+        Self { lease, ..self.clone() }
+    }
+
     pub(super) fn checkout(&self) -> Checkout {
         Checkout::new(
             self.pool.clone(),
@@ -203,7 +210,7 @@ impl Shop {
             Catalog::new(self.pool.clone()),
             self.payments.clone(),
             (Clock::system(), Ids::random()),
-            Settings { lease: Duration::from_secs(10) },
+            Settings { lease: self.lease },
         )
     }
 
