@@ -106,8 +106,12 @@ impl App {
         )?;
         let rabbit = Rabbit::start(&config.rabbit)?;
         let stream = CartStream::new(&config.rabbit.prefix);
-        let inventory =
-            Inventory::new(redis.clone(), &config.redis.prefix, clock.clone(), Scripts::production());
+        let inventory = Inventory::new(
+            redis.clone(),
+            &config.redis.prefix,
+            clock.clone(),
+            Scripts::production(),
+        );
         let (sales, catalog) = (Sales::new(pool.clone()), Catalog::new(pool.clone()));
         Ok(Self {
             stock_views: Feed::new(inventory.clone()),
@@ -125,7 +129,7 @@ impl App {
                 pool.clone(),
                 inventory.clone(),
                 catalog.clone(),
-                Sandbox::new(pool.clone(), clock.clone(), config.checkout.provider_timeout),
+                Sandbox::new(pool.clone(), config.checkout.provider_timeout),
                 (clock.clone(), ids.clone()),
                 checkout::Settings { lease: config.checkout.lease },
             ),
@@ -142,7 +146,6 @@ impl App {
                 pool.clone(),
                 inventory.clone(),
                 sales.clone(),
-                catalog.clone(),
                 clock.clone(),
                 config.checkout.grace,
             ),

@@ -13,6 +13,7 @@
 
 pub mod app;
 pub mod cli;
+
 pub mod flows;
 pub mod kernel;
 pub mod platform;

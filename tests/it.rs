@@ -1,4 +1,14 @@
 //! One binary for every test that needs more than a unit: it links once.
+#![allow(
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests say what they expect by panicking"
+)]
 
 mod checkout;
+mod harness;
+mod inventory;
 mod platform;

@@ -2,10 +2,10 @@
 
 use clap::Subcommand;
 
-use super::{failure::Failure, table};
+use super::{failure::Failure, rooms::Rooms, table::table};
 use crate::{
-    app::App,
     flows::cart_intake,
+    platform::config::Config,
     shop::{
         cart::message::CartMessage,
         dead_letters::{self, DeadLetter},
@@ -34,18 +34,19 @@ pub(super) enum DeadLetters {
     },
 }
 
-pub(super) async fn run(app: &App, command: &DeadLetters) -> Result<(), Failure> {
+pub(super) async fn run(config: &Config, command: &DeadLetters) -> Result<(), Failure> {
+    let rooms = &Rooms::new(config)?;
     match command {
-        DeadLetters::List => list(app).await,
-        DeadLetters::Show { id } => show(app, *id).await,
-        DeadLetters::Replay { ids } => replay(app, ids).await,
+        DeadLetters::List => list(rooms).await,
+        DeadLetters::Show { id } => show(rooms, *id).await,
+        DeadLetters::Replay { ids } => replay(rooms, ids).await,
     }
 }
 
-async fn list(app: &App) -> Result<(), Failure> {
-    let letters = dead_letters::store::waiting(&app.pool, PAGE).await?;
+async fn list(rooms: &Rooms) -> Result<(), Failure> {
+    let letters = dead_letters::store::waiting(&rooms.pool, PAGE).await?;
     let rows = letters.iter().map(|letter| {
-        vec![
+        [
             letter.id.to_string(),
             letter.failed_at.to_rfc3339(),
             letter.source.clone(),
@@ -53,14 +54,14 @@ async fn list(app: &App) -> Result<(), Failure> {
             letter.reason.clone(),
         ]
     });
-    table::print(&["id", "failed at", "source", "position", "reason"], rows);
-    let waiting = dead_letters::store::count_waiting(&app.pool).await?;
+    println!("{}", table(["id", "failed at", "source", "position", "reason"], rows));
+    let waiting = dead_letters::store::count_waiting(&rooms.pool).await?;
     eprintln!("{waiting} waiting");
     Ok(())
 }
 
-async fn show(app: &App, id: i64) -> Result<(), Failure> {
-    let letter = find(app, id).await?;
+async fn show(rooms: &Rooms, id: i64) -> Result<(), Failure> {
+    let letter = find(rooms, id).await?;
     println!("id        {}", letter.id);
     println!("failed at {}", letter.failed_at.to_rfc3339());
     println!("source    {}", letter.source);
@@ -76,13 +77,13 @@ async fn show(app: &App, id: i64) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn replay(app: &App, ids: &[i64]) -> Result<(), Failure> {
+async fn replay(rooms: &Rooms, ids: &[i64]) -> Result<(), Failure> {
     let letters = if ids.is_empty() {
-        dead_letters::store::waiting(&app.pool, PAGE).await?
+        dead_letters::store::waiting(&rooms.pool, PAGE).await?
     } else {
         let mut letters = Vec::new();
         for id in ids {
-            letters.push(find(app, *id).await?);
+            letters.push(find(rooms, *id).await?);
         }
         letters
     };
@@ -93,7 +94,7 @@ async fn replay(app: &App, ids: &[i64]) -> Result<(), Failure> {
             failed += 1;
             continue;
         }
-        match app.intake.replay(letter).await {
+        match rooms.intake.replay(letter).await {
             Ok(()) => done += 1,
             Err(error) => {
                 eprintln!("{}: {error:#}", letter.id);
@@ -108,7 +109,7 @@ async fn replay(app: &App, ids: &[i64]) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn find(app: &App, id: i64) -> Result<DeadLetter, Failure> {
-    let letter = dead_letters::store::get(&app.pool, id).await?;
+async fn find(rooms: &Rooms, id: i64) -> Result<DeadLetter, Failure> {
+    let letter = dead_letters::store::get(&rooms.pool, id).await?;
     letter.ok_or_else(|| Failure::Failed(anyhow::anyhow!("there is no dead letter {id}")))
 }

@@ -4,7 +4,7 @@ use std::{fmt, process::ExitCode};
 
 use sqlx::migrate::MigrateError;
 
-use crate::platform::config::ConfigError;
+use crate::{platform::config::ConfigError, shop::inventory::InventoryError};
 
 /// A command that did not do what it was asked to.
 #[derive(Debug)]
@@ -62,5 +62,20 @@ impl From<MigrateError> for Failure {
             MigrateError::Execute(error) => error.into(),
             other => Self::Failed(anyhow::Error::new(other).context("migration")),
         }
+    }
+}
+
+impl Failure {
+    /// An error of a verb: whatever in its chain says that a server is away, makes it that.
+    pub(super) fn from_anyhow(error: anyhow::Error) -> Self {
+        let away = error.chain().any(|cause| {
+            let postgres = cause.downcast_ref::<sqlx::Error>();
+            let postgres = postgres.is_some_and(|error| {
+                matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut)
+            });
+            let redis = cause.downcast_ref::<InventoryError>();
+            postgres || redis.is_some_and(|error| matches!(error, InventoryError::Unavailable(_)))
+        });
+        if away { Self::Unavailable(error) } else { Self::Failed(error) }
     }
 }

@@ -95,7 +95,7 @@ async fn follow(app: App, shutdown: Shutdown) -> anyhow::Result<()> {
     loop {
         let now = app.clock.now();
         match sales::store::to_keep(&app.pool, now - sales::KEEP_AFTER_END).await {
-            Ok(sales) => sales.iter().for_each(|sale| app.stock_views.follow(&sale.bucket())),
+            Ok(sales) => sales.iter().for_each(|sale| app.stock_views.follow(sale.bucket())),
             Err(error) => tracing::debug!(%error, "new sales cannot be looked for"),
         }
         tokio::select! {

@@ -1,16 +1,13 @@
-//! Aligned tables on standard output.
+//! Aligned tables.
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{Table, presets};
 
-/// Prints rows under a header; nothing but the header when there are none.
-pub(super) fn print(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
+/// Rows under a header, in columns as wide as they need to be.
+pub(super) fn table<const N: usize>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
     let mut table = Table::new();
-    table
-        .load_preset(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Disabled)
-        .set_header(header);
-    for row in rows {
-        table.add_row(row);
-    }
-    println!("{table}");
+    table.load_style(presets::NOTHING).set_header(header).add_rows(rows);
+    table.trim_fmt()
 }

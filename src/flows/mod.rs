@@ -5,6 +5,7 @@ pub mod cart_intake;
 pub mod cart_lines;
 pub mod checkout;
 pub mod opening;
+pub mod reconciliation;
 pub mod sale_terms;
 pub mod stock_flush;
 

@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use crate::{
     kernel::{
         clock::{Clock, Timestamp},
-        ids::{Bucket, SaleId, Sku},
+        ids::{SaleId, Sku},
     },
     shop::{
         inventory::{self, Inventory, Units},

@@ -6,6 +6,7 @@ pub mod config;
 pub mod metrics;
 pub mod postgres;
 pub mod rabbit;
+pub mod recent;
 pub mod redis;
 pub mod secret;
 pub mod shutdown;

@@ -112,8 +112,11 @@ impl Writer {
                 continue;
             };
             if *first != next_offset {
-                tracing::error!(expected = next_offset, found = first,
-                    "the cart stream forgot messages before they were taken over");
+                tracing::error!(
+                    expected = next_offset,
+                    found = first,
+                    "the cart stream forgot messages before they were taken over"
+                );
             }
             let sent = cart_intake::sent_at(bytes);
             if !self.take_over(generation, next_offset, &batch, sent, shutdown).await {

@@ -1,8 +1,6 @@
 //! Brings back what was not paid in time, and what somebody left on its way back.
 
-use crate::{
-    app::App, flows::cart_lines::Expiry, platform::shutdown::Shutdown, shop::sales,
-};
+use crate::{app::App, flows::cart_lines::Expiry, platform::shutdown::Shutdown, shop::sales};
 
 /// Runs until the process leaves.
 pub async fn run(app: App, shutdown: Shutdown) -> anyhow::Result<()> {

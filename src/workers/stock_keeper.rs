@@ -7,7 +7,7 @@ use prometheus::IntGaugeVec;
 use crate::{
     app::App,
     flows::opening::Tended,
-    kernel::{clock::Timestamp, ids::SaleSlug},
+    kernel::{clock::Timestamp, ids::SaleSlug, version::Revision},
     platform::shutdown::Shutdown,
     shop::sales::{self, store::Kept},
 };
@@ -66,7 +66,7 @@ impl Keeper {
             Ok(Tended::Open(revision)) => {
                 self.opened(sale);
                 if revision != sale.revision {
-                    self.reconcile(sale).await;
+                    self.reconcile(sale, revision).await;
                 }
             }
             Ok(Tended::Opened { epoch, claims }) => {
@@ -82,8 +82,8 @@ impl Keeper {
     }
 
     /// An import died half way, or Redis was away when it ended.
-    async fn reconcile(&self, sale: &Kept) {
-        match self.app.sale_terms.reconcile(&sale.slug).await {
+    async fn reconcile(&self, sale: &Kept, in_redis: Revision) {
+        match self.app.sale_terms.reconcile(&sale.slug, in_redis).await {
             Ok(_) => tracing::info!(sale = %sale.slug, "totals and terms are one again"),
             Err(error) => {
                 tracing::warn!(sale = %sale.slug, %error, "totals and terms differ");

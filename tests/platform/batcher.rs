@@ -25,7 +25,7 @@ fn doubling(limits: Limits, permits: usize) -> Doubling {
     let batches = Arc::new(Mutex::new(Vec::new()));
     let gate = Arc::new(Semaphore::new(permits));
     let (seen, passing) = (Arc::clone(&batches), Arc::clone(&gate));
-    let batcher = Batcher::spawn(limits, move |requests: Vec<u32>| {
+    let doubles = Batcher::spawn(limits, move |requests: Vec<u32>| {
         let (seen, passing) = (Arc::clone(&seen), Arc::clone(&passing));
         async move {
             seen.lock().unwrap().push(requests.clone());
@@ -33,7 +33,7 @@ fn doubling(limits: Limits, permits: usize) -> Doubling {
             requests.into_iter().map(|n| n * 2).collect()
         }
     });
-    Doubling { batcher, batches, gate }
+    Doubling { batcher: doubles, batches, gate }
 }
 
 /// Submits in a task of its own, and returns once the request waits or its batch has begun.

@@ -8,7 +8,7 @@ use stampede::platform::{
 };
 use uuid::Uuid;
 
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(super) const LIMITS: StreamLimits = StreamLimits {
     max_age: Duration::from_hours(1),
@@ -67,10 +67,18 @@ impl Desk {
 pub(super) struct OwnBroker(PathBuf);
 
 impl OwnBroker {
-    pub(super) fn start() -> Self {
+    /// A broker that may be killed at any time. A new one may not: `RabbitMQ` 3.10 notes that it
+    /// has streams at all in a file that is written three seconds later, and a kill before that
+    /// loses every stream.
+    pub(super) async fn start() -> Self {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".local/test-servers");
         let broker = Self(folder.join(unique("rabbitmq")));
         broker.run("start");
+        let rabbit = Rabbit::start(&broker.settings()).unwrap();
+        rabbit.wait_connected(PATIENCE).await.unwrap();
+        rabbit.declare_stream("first", &LIMITS).await.unwrap();
+        rabbit.close().await;
+        tokio::time::sleep(Duration::from_secs(4)).await;
         broker
     }
 

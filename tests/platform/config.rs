@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use stampede::platform::config::{Config, Provider};
+use stampede::platform::{
+    config::{Config, Provider},
+    secret::Secret,
+};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
@@ -58,7 +61,7 @@ fn the_environment_wins() {
     assert!(config.web.is_secure());
     assert_eq!(config.stock.flush_interval, Duration::from_millis(250));
     assert_eq!(config.cart.stream_max_bytes, 1_000_000_000);
-    let keys: Vec<_> = config.web.secrets().unwrap().iter().map(|key| key.expose()).collect();
+    let keys: Vec<_> = config.web.secrets().unwrap().iter().map(Secret::expose).collect();
     assert_eq!(keys, [&format!("{SECRET}new"), SECRET]);
     assert_eq!(config.postgres.url.expose(), "postgres://a@db/shop");
     assert_eq!(config.redis.url.expose(), "redis://127.0.0.1:6379/");

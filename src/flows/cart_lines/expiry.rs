@@ -112,11 +112,15 @@ impl Expiry {
                 Err(error) => {
                     // they are due still; a closed sale's list is read anew anyway
                     let now = self.inventory.redis_now();
-                    followed.holds.later(due.into_iter().map(|shopper| (now, shopper)));
+                    for shopper in due {
+                        followed.holds.later(now, shopper);
+                    }
                     return Err(error.into());
                 }
             };
-            followed.holds.later(found.later);
+            for (at, shopper) in found.later {
+                followed.holds.later(at, shopper);
+            }
             expired += found.lines.len();
             self.bring_back(sale, bucket, epoch, found.lines).await?;
         }

@@ -249,8 +249,7 @@ impl CartLines {
 
     fn batchers(
         &self,
-    ) -> MutexGuard<'_, HashMap<Bucket, Batcher<Request, Result<LineSet, CartLineError>>>>
-    {
+    ) -> MutexGuard<'_, HashMap<Bucket, Batcher<Request, Result<LineSet, CartLineError>>>> {
         self.0.batchers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

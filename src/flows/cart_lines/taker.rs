@@ -156,10 +156,7 @@ impl Taker {
     }
 
     /// Claims under the epoch that was last seen; if that is over, under the one that is open now.
-    async fn claim(
-        &self,
-        wanted: &[WantedLine],
-    ) -> Result<(Epoch, Claimed), &'static str> {
+    async fn claim(&self, wanted: &[WantedLine]) -> Result<(Epoch, Claimed), &'static str> {
         let inventory = &self.shared.inventory;
         for _ in 0..2 {
             let epoch = self.shared.epoch(&self.bucket).await?;
@@ -179,11 +176,7 @@ impl Taker {
 
     /// Returns when the broker has the lines. Where that is unknown the same message is sent once
     /// more: it states what should be, so twice is as good as once.
-    async fn publish(
-        &self,
-        epoch: Epoch,
-        lines: Vec<CartLine>,
-    ) -> Result<(), &'static str> {
+    async fn publish(&self, epoch: Epoch, lines: Vec<CartLine>) -> Result<(), &'static str> {
         let sent = self.shared.clock.now();
         let message = CartMessage::Lines { sale: self.sale, sent, lines };
         let bytes = message.encode().ok_or("the lines cannot be encoded")?;

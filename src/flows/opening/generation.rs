@@ -108,8 +108,7 @@ impl Opening {
             claims += shoppers.len();
             for shoppers in shoppers.chunks(REPUBLISH_BATCH) {
                 let lines = self.inventory.restate(bucket, epoch, shoppers).await?;
-                let message =
-                    CartMessage::Lines { sale: sale.sale, sent: self.clock.now(), lines };
+                let message = CartMessage::Lines { sale: sale.sale, sent: self.clock.now(), lines };
                 let bytes = message.encode().context("lines that cannot be encoded")?;
                 publisher
                     .publish(&self.stream.exchange(), &key, &bytes)

@@ -34,7 +34,10 @@ use crate::{
     shop::{
         cart::{self, message::CartMessage, stream::CartStream},
         inventory::{self, Inventory},
-        sales::{self, store::{Kept, Opening as OnRecord}},
+        sales::{
+            self,
+            store::{Kept, Opening as OnRecord},
+        },
     },
 };
 
@@ -85,7 +88,8 @@ impl fmt::Display for Step {
 }
 
 /// Is told of each step before it is taken. An error stops the opening there, as a crash would.
-pub type Progress = Arc<dyn Fn(Bucket, Step) -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync>;
+pub type Progress =
+    Arc<dyn Fn(Bucket, Step) -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync>;
 
 /// Writes every step to the log.
 #[must_use]
@@ -187,10 +191,7 @@ impl Opening {
 
     /// One keeper per sale. The lock lives in a transaction of its own, so that whoever dies or is
     /// cancelled lets go of it.
-    async fn try_lock(
-        &self,
-        sale: &Kept,
-            ) -> sqlx::Result<Option<Transaction<'static, Postgres>>> {
+    async fn try_lock(&self, sale: &Kept) -> sqlx::Result<Option<Transaction<'static, Postgres>>> {
         let mut tx = self.pool.begin().await?;
         let locked = postgres::try_lock(&mut tx, "opening", sale.sale.0).await?;
         Ok(locked.then_some(tx))

@@ -18,8 +18,7 @@ use crate::{
     },
     platform::postgres,
     shop::{
-        cart,
-        catalog,
+        cart, catalog,
         inventory::{Built, Claim, OverCommitted, Terms},
         orders::rebuild::{self as orders, Frozen},
         sales::{self, store::Kept},
@@ -77,10 +76,14 @@ impl Opening {
         Ok(next.finish().await?)
     }
 
-    async fn terms(&self, paper: &mut PgConnection, sale: &Kept) -> anyhow::Result<(Revision, Terms)> {
+    async fn terms(
+        &self,
+        paper: &mut PgConnection,
+        sale: &Kept,
+    ) -> anyhow::Result<(Revision, Terms)> {
         let sale = sales::store::by_slug(&mut *paper, &sale.slug).await?.context("no such sale")?;
-        let catalog = catalog::store::of_sale(paper, sale.sale, sale.currency).await?;
-        Ok((sale.revision, stock_terms(&sale, &catalog, self.patience.grace)))
+        let products = catalog::store::products(paper, sale.id, sale.currency).await?;
+        Ok((sale.revision, stock_terms(&sale, &products, self.patience.grace)?))
     }
 
     /// Takes unpaid lines off paper, newest first, until no more is committed than there is.

@@ -31,13 +31,14 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 type Current = Option<Arc<Connection>>;
+type Idle = Arc<Mutex<Vec<Channel>>>;
 
 pub(super) struct Supervised {
     pub(super) config: config::Rabbit,
     current: watch::Receiver<Current>,
     closing: CancellationToken,
     /// Channels in confirm mode that wait for a message, each with nothing outstanding.
-    pub(super) idle: Mutex<Vec<Channel>>,
+    idle: Idle,
     /// As many messages may be on their way as there are permits.
     pub(super) permits: Semaphore,
 }
@@ -48,12 +49,15 @@ impl Supervised {
         uri.query.heartbeat = u16::try_from(config.heartbeat.as_secs()).ok();
         let (tell, current) = watch::channel(None);
         let closing = CancellationToken::new();
-        tokio::spawn(keep(uri, config.connect_timeout, tell, closing.clone()));
+        let idle = Idle::default();
+        let keeper =
+            Keeper { uri, patience: config.connect_timeout, tell, idle: Arc::clone(&idle) };
+        tokio::spawn(keeper.keep(closing.clone()));
         Ok(Self {
             config: config.clone(),
             current,
             closing,
-            idle: Mutex::default(),
+            idle,
             permits: Semaphore::new(config.channels),
         })
     }
@@ -90,9 +94,24 @@ impl Supervised {
         timeout(self.config.call_timeout, work).await.map_err(|_| too_late("call"))?
     }
 
+    /// A channel that was put back, of the present connection.
+    pub(super) fn take_idle(&self) -> Option<Channel> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(channel) = idle.pop() {
+            if channel.status().connected() {
+                return Some(channel);
+            }
+        }
+        None
+    }
+
+    /// Puts a channel back on which nothing is outstanding.
+    pub(super) fn put_idle(&self, channel: Channel) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(channel);
+    }
+
     pub(super) async fn close(&self) {
         self.closing.cancel();
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let mut current = self.current.clone();
         // An error means that the task has ended, which is what is waited for.
         let _ = timeout(2 * CLOSE_TIMEOUT, current.wait_for(Option::is_none)).await;
@@ -105,40 +124,51 @@ impl Drop for Supervised {
     }
 }
 
-/// Connects, and connects again, until `closing`.
-async fn keep(
+/// The task that connects, and connects again.
+struct Keeper {
     uri: AMQPUri,
     patience: Duration,
     tell: watch::Sender<Current>,
-    closing: CancellationToken,
-) {
-    let mut pause = FIRST_PAUSE;
-    loop {
-        let why = match connect(&uri, patience).await {
-            Ok(connection) => {
-                tracing::info!("connected to RabbitMQ");
-                pause = FIRST_PAUSE;
-                let connection = Arc::new(connection);
-                tell.send_replace(Some(Arc::clone(&connection)));
-                let why = until_lost(&connection, &closing).await;
-                if closing.is_cancelled() {
-                    let bye = timeout(CLOSE_TIMEOUT, connection.close(200, "bye".into())).await;
-                    tracing::debug!(?bye, "closed the connection to RabbitMQ");
+    idle: Idle,
+}
+
+impl Keeper {
+    async fn keep(self, closing: CancellationToken) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let why = match connect(&self.uri, self.patience).await {
+                Ok(connection) => {
+                    pause = FIRST_PAUSE;
+                    self.serve(connection, &closing).await
                 }
-                tell.send_replace(None);
-                why
+                Err(why) => why,
+            };
+            if closing.is_cancelled() {
+                return;
             }
-            Err(why) => why,
-        };
-        if closing.is_cancelled() {
-            return;
+            let wait = pause.mul_f64(rand::random_range(0.5..1.0));
+            tracing::warn!(reason = why, ?wait, "no connection to RabbitMQ; trying again");
+            tokio::select! {
+                () = closing.cancelled() => return,
+                () = sleep(wait) => pause = (pause * 2).min(LAST_PAUSE),
+            }
         }
-        let wait = pause.mul_f64(rand::random_range(0.5..1.0));
-        tracing::warn!(reason = why, ?wait, "no connection to RabbitMQ; trying again");
-        tokio::select! {
-            () = closing.cancelled() => return,
-            () = sleep(wait) => pause = (pause * 2).min(LAST_PAUSE),
+    }
+
+    /// Offers the connection as long as it lasts, and says why it ended.
+    async fn serve(&self, connection: Connection, closing: &CancellationToken) -> String {
+        tracing::info!("connected to RabbitMQ");
+        let connection = Arc::new(connection);
+        self.tell.send_replace(Some(Arc::clone(&connection)));
+        let why = until_lost(&connection, closing).await;
+        // Channels hold their connection, so those that nobody uses go first.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        if connection.status().connected() {
+            let bye = timeout(CLOSE_TIMEOUT, connection.close(200, "bye".into())).await;
+            tracing::debug!(?bye, "closed the connection to RabbitMQ");
         }
+        self.tell.send_replace(None);
+        why
     }
 }
 
@@ -154,11 +184,14 @@ async fn connect(uri: &AMQPUri, patience: Duration) -> Result<Connection, String
 /// Waits for the end of the connection and says why it came.
 async fn until_lost(connection: &Connection, closing: &CancellationToken) -> String {
     let mut events = pin!(connection.events_listener());
-    loop {
+    let mut last_error = "the connection ended".to_owned();
+    while connection.status().connected() {
         tokio::select! {
             () = closing.cancelled() => return "closed by us".to_owned(),
+            () = sleep(LOOK_INTERVAL) => {}
             event = events.next() => match event {
-                Some(Event::Error(error)) => return error.to_string(),
+                // Refusals that close a channel come by here too, and end no connection.
+                Some(Event::Error(error)) => last_error = error.to_string(),
                 Some(Event::ConnectionBlocked(reason)) => {
                     tracing::warn!(reason, "RabbitMQ takes no messages for now");
                 }
@@ -166,15 +199,11 @@ async fn until_lost(connection: &Connection, closing: &CancellationToken) -> Str
                     tracing::info!("RabbitMQ takes messages again");
                 }
                 Some(_) => {}
-                None => return "the connection ended".to_owned(),
+                None => return last_error,
             },
-            () = sleep(LOOK_INTERVAL) => {
-                if !connection.status().connected() {
-                    return "the connection ended".to_owned();
-                }
-            }
         }
     }
+    last_error
 }
 
 pub(super) fn not_connected() -> RabbitError {

@@ -6,7 +6,7 @@
 //! for. With two messages on a channel, the unroutable one could pass for published. With one,
 //! there is nothing to mix up; and a caller that stops waiting takes its channel with it.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use lapin::{
     BasicProperties, Channel, Confirmation,
@@ -29,7 +29,8 @@ pub enum PublishError {
     /// No binding (or no exchange) took it: it is nowhere, and will be nowhere.
     #[error("no queue is bound for the message")]
     Unroutable,
-    /// The broker could not keep it.
+    /// The broker could not keep it: for instance because it was started just now and is still
+    /// opening the stream.
     #[error("the broker did not take the message")]
     Nacked,
     /// It may be in the broker or not: no connection, lost on the way, or no answer in time.
@@ -86,7 +87,7 @@ impl Publisher {
         let confirmed = timeout(limits.confirm_timeout, confirm).await;
         let outcome = confirmed.map_err(|_| too_late("publish"))?.map_err(RabbitError::from)?;
         // Only now is nothing outstanding on it; on every other way out it is closed.
-        self.keep(channel);
+        self.0.put_idle(channel);
         match outcome {
             Confirmation::Ack(None) => Ok(()),
             Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)) => {
@@ -99,21 +100,11 @@ impl Publisher {
 
     /// A channel in confirm mode, with nothing outstanding.
     async fn idle_channel(&self) -> Result<Channel, RabbitError> {
-        while let Some(channel) = self.pop() {
-            if channel.status().connected() {
-                return Ok(channel);
-            }
+        if let Some(channel) = self.0.take_idle() {
+            return Ok(channel);
         }
         let channel = self.0.channel().await?;
         channel.confirm_select(ConfirmSelectOptions::default()).await?;
         Ok(channel)
-    }
-
-    fn pop(&self) -> Option<Channel> {
-        self.0.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
-    }
-
-    fn keep(&self, channel: Channel) {
-        self.0.idle.lock().unwrap_or_else(PoisonError::into_inner).push(channel);
     }
 }

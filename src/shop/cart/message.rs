@@ -62,7 +62,11 @@ enum Wire {
         skus: Vec<String>,
         lines: Vec<WireLine>,
     },
-    BarrierV1 { sale: i64, bucket: u16, epoch: i64 },
+    BarrierV1 {
+        sale: i64,
+        bucket: u16,
+        epoch: i64,
+    },
 }
 
 #[derive(Serialize, Deserialize, Default, Clone, Copy)]
@@ -198,7 +202,9 @@ mod tests {
                 )
             })
             .collect();
-        let bytes = CartMessage::Lines { sale: SaleId(7), sent: from_millis(start), lines }.encode().unwrap();
+        let bytes = CartMessage::Lines { sale: SaleId(7), sent: from_millis(start), lines }
+            .encode()
+            .unwrap();
         assert!(bytes.len() < 512 * 24, "{} bytes a line", bytes.len() / 512);
     }
 

@@ -79,8 +79,8 @@ pub async fn caught_up(
     at: Timestamp,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "UPDATE cart_streams SET caught_up_at = $3
-         WHERE stream = $1 AND generation = $2 AND caught_up_at < $3 - interval '5 seconds'",
+        "UPDATE cart_streams SET caught_up_at = $3::timestamptz
+         WHERE stream = $1 AND generation = $2 AND caught_up_at < $3::timestamptz - interval '5 seconds'",
         STREAM,
         generation,
         at

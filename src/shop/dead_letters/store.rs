@@ -39,11 +39,9 @@ pub async fn waiting(db: impl PgExecutor<'_>, limit: i64) -> sqlx::Result<Vec<De
 
 /// How many wait to be replayed.
 pub async fn count_waiting(db: impl PgExecutor<'_>) -> sqlx::Result<i64> {
-    sqlx::query_scalar!(
-        r#"SELECT COUNT(*) AS "n!" FROM dead_letters WHERE replayed_at IS NULL"#
-    )
-    .fetch_one(db)
-    .await
+    sqlx::query_scalar!(r#"SELECT COUNT(*) AS "n!" FROM dead_letters WHERE replayed_at IS NULL"#)
+        .fetch_one(db)
+        .await
 }
 
 /// One of them, replayed or not.

@@ -1,30 +1,23 @@
-//! Following the journal: stock views for the web, and the list of holds for the expirer.
-//!
-//! An entry tells the number before and after its batch, so that a follower knows when it missed
-//! one, or when the sale was opened again. Then it looks at the whole: a snapshot, or a scan of the
-//! claims.
+//! Stock views for the web, milliseconds behind Redis.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use arc_swap::ArcSwap;
-use redis::{Cmd, Value};
+use redis::Cmd;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Inventory,
-    model::{InventoryError, Snapshot, StockView, Units},
-    reply::{Fields, parse, shopper},
+    journal::{ENTRIES, Entry, Position, read_journals, read_units},
+    model::{InventoryError, Snapshot, StockView},
 };
 use crate::{
-    kernel::{
-        clock::{Timestamp, from_millis},
-        ids::{Bucket, ShopperId, Sku},
-        version::{Epoch, Seq},
-    },
+    kernel::{clock::Timestamp, ids::Bucket},
     platform::redis::Blocking,
 };
 
@@ -33,45 +26,9 @@ use crate::{
 const BLOCK: Duration = Duration::from_millis(250);
 /// Pause before a lost connection is made again, and between looks at closed sales.
 const RETRY: Duration = Duration::from_millis(250);
-/// Entries taken by one read.
-const ENTRIES: usize = 500;
-
-/// One batch of changes.
-#[derive(Debug, Default)]
-struct Entry {
-    id: String,
-    epoch: Epoch,
-    before: Seq,
-    after: Seq,
-    units: String,
-    holds: String,
-    /// More has changed than the entry says.
-    look_again: bool,
-}
-
-/// Where a follower stands in one journal.
-#[derive(Debug)]
-struct Position {
-    id: String,
-    epoch: Epoch,
-    seq: Seq,
-}
-
-impl Position {
-    fn of(snapshot: &Snapshot) -> Self {
-        Self { id: snapshot.journal_id.clone(), epoch: snapshot.epoch, seq: snapshot.seq }
-    }
-
-    /// Moves on to `entry`; false when something lies between, or it doesn't tell all.
-    fn advance(&mut self, entry: &Entry) -> bool {
-        let follows = !entry.look_again && entry.epoch == self.epoch && entry.before == self.seq;
-        if follows {
-            self.id.clone_from(&entry.id);
-            self.seq = entry.after;
-        }
-        follows
-    }
-}
+/// How often a whole snapshot is taken although the journal has no gap: a stock that was deleted on
+/// a living server leaves no entry.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The stock of the followed buckets as the journals tell it, milliseconds behind Redis.
 #[derive(Clone)]
@@ -123,8 +80,12 @@ impl Feed {
 
     async fn follow_until_lost(&self) -> Result<(), InventoryError> {
         let mut connection = self.0.inventory.0.redis.blocking(BLOCK).await?;
-        let mut positions = HashMap::new();
+        let (mut positions, mut looked_at) = (HashMap::new(), Instant::now());
         loop {
+            if looked_at.elapsed() >= LOOK_EVERY {
+                looked_at = Instant::now();
+                positions.clear();
+            }
             let asked_at = self.0.inventory.0.clock.now();
             self.look(asked_at, &mut positions).await?;
             if positions.is_empty() {
@@ -209,99 +170,6 @@ fn renewed(
     Ok(StockView { epoch: position.epoch, seq: position.seq, units, as_of })
 }
 
-/// The carts of one bucket by the end of their hold, from the journal. Ends are hints: whoever asks
-/// the stock to expire a cart learns when it is due really.
-pub struct Holds {
-    inventory: Inventory,
-    bucket: Bucket,
-    position: Option<Position>,
-    ends: BTreeSet<(Timestamp, ShopperId)>,
-}
-
-impl Holds {
-    /// Knows nothing before [`Self::catch_up`].
-    #[must_use]
-    pub fn new(inventory: Inventory, bucket: Bucket) -> Self {
-        Self { inventory, bucket, position: None, ends: BTreeSet::new() }
-    }
-
-    /// Reads what is new; a first time, after an opening and after a gap it reads all claims. The
-    /// answer is the epoch that the holds belong to, or `None` while the stock is closed.
-    ///
-    /// Reading some thousand entries behind is a gap, so this is to be called every second or so.
-    pub async fn catch_up(&mut self) -> Result<Option<Epoch>, InventoryError> {
-        // Another server, or none open: only a snapshot compares its run id.
-        let Some(snapshot) = self.inventory.snapshot(&self.bucket).await? else {
-            self.position = None;
-            self.ends.clear();
-            return Ok(None);
-        };
-        if !self.follow(&snapshot).await? {
-            // What comes after this snapshot is read again from the journal: no hold is missed.
-            self.position = None;
-            self.ends = self.scan(snapshot.epoch).await?;
-            self.position = Some(Position::of(&snapshot));
-        }
-        Ok(Some(snapshot.epoch))
-    }
-
-    /// Takes out, oldest first, carts whose hold is over at `now` (Redis' time).
-    pub fn due(&mut self, now: Timestamp, limit: usize) -> Vec<ShopperId> {
-        let mut due = Vec::new();
-        while let Some((end, shopper)) = self.ends.pop_first() {
-            if end > now || due.len() >= limit {
-                self.ends.insert((end, shopper));
-                break;
-            }
-            due.push(shopper);
-        }
-        due
-    }
-
-    /// Puts a cart back, to be due at `at`.
-    pub fn later(&mut self, at: Timestamp, shopper: ShopperId) {
-        self.ends.insert((at, shopper));
-    }
-
-    /// Follows the journal up to `snapshot` at least; false when something is missing.
-    async fn follow(&mut self, snapshot: &Snapshot) -> Result<bool, InventoryError> {
-        loop {
-            let Some(position) = self.position.as_mut().filter(|p| p.epoch == snapshot.epoch)
-            else {
-                return Ok(false);
-            };
-            if position.seq >= snapshot.seq {
-                return Ok(true);
-            }
-            let journal = self.inventory.keys(&self.bucket).journal().to_owned();
-            let mut command = redis::cmd("XREAD");
-            command.arg("COUNT").arg(ENTRIES).arg("STREAMS").arg(&journal).arg(&position.id);
-            let mut news = read_journals(self.inventory.0.redis.ask(&command).await?)?;
-            let entries = news.remove(&journal).unwrap_or_default();
-            if entries.is_empty() || !entries.iter().all(|entry| position.advance(entry)) {
-                return Ok(false);
-            }
-            for entry in &entries {
-                read_holds(&entry.holds, &mut self.ends)?;
-            }
-        }
-    }
-
-    async fn scan(&self, epoch: Epoch) -> Result<BTreeSet<(Timestamp, ShopperId)>, InventoryError> {
-        let (mut cursor, mut ends) = (0, BTreeSet::new());
-        loop {
-            let (next, claims) = self.inventory.scan_claims(&self.bucket, epoch, cursor).await?;
-            for (shopper, claim) in claims {
-                ends.extend(claim.expires_at.filter(|_| !claim.ran_out).map(|end| (end, shopper)));
-            }
-            cursor = next;
-            if cursor == 0 {
-                return Ok(ends);
-            }
-        }
-    }
-}
-
 fn journals(
     inventory: &Inventory,
     mut command: Cmd,
@@ -316,64 +184,4 @@ fn journals(
         command.arg(&position.id);
     }
     command
-}
-
-/// New entries by journal; a read that brings none answers nothing.
-fn read_journals(value: Value) -> Result<HashMap<String, Vec<Entry>>, InventoryError> {
-    let mut news = HashMap::new();
-    if value == Value::Nil {
-        return Ok(news);
-    }
-    let mut journals = Fields::of(value)?;
-    while !journals.is_empty() {
-        let mut journal = journals.fields()?;
-        let (name, mut entries) = (journal.text()?, journal.fields()?);
-        let mut read = Vec::new();
-        while !entries.is_empty() {
-            read.push(read_entry(&mut entries.fields()?)?);
-        }
-        news.insert(name, read);
-    }
-    Ok(news)
-}
-
-fn read_entry(fields: &mut Fields) -> Result<Entry, InventoryError> {
-    let mut entry = Entry { id: fields.text()?, ..Entry::default() };
-    let mut values = fields.fields()?;
-    while !values.is_empty() {
-        let (name, value) = (values.text()?, values.text()?);
-        match name.as_str() {
-            "e" => entry.epoch = Epoch(parse(&value)?),
-            "p" => entry.before = Seq(parse(&value)?),
-            "q" => entry.after = Seq(parse(&value)?),
-            "u" => entry.units = value,
-            "h" => entry.holds = value,
-            "r" => entry.look_again = true,
-            _ => {}
-        }
-    }
-    Ok(entry)
-}
-
-/// Reads "SKU total available …,SKU …".
-fn read_units(packed: &str) -> Result<BTreeMap<Sku, Units>, InventoryError> {
-    let pair = |item: &str| {
-        let (sku, counters) = item.split_once(' ').unwrap_or((item, ""));
-        Ok((parse(sku)?, Units::parse(counters)?))
-    };
-    packed.split(',').map(pair).collect()
-}
-
-/// Reads "end:shopper shopper …".
-fn read_holds(
-    packed: &str,
-    ends: &mut BTreeSet<(Timestamp, ShopperId)>,
-) -> Result<(), InventoryError> {
-    if let Some((end, shoppers)) = packed.split_once(':') {
-        let end = from_millis(parse(end)?);
-        for id in shoppers.split(' ') {
-            ends.insert((end, shopper(id)?));
-        }
-    }
-    Ok(())
 }

@@ -16,10 +16,13 @@
 mod checkout;
 mod claim;
 mod feed;
+mod holds;
+mod journal;
 mod model;
 mod opening;
 mod redis;
 mod reply;
+pub mod store;
 mod taking;
 mod terms;
 
@@ -32,7 +35,8 @@ use chrono::TimeDelta;
 
 pub use self::{
     claim::{Claim, ClaimLine, Frozen},
-    feed::{Feed, Holds},
+    feed::Feed,
+    holds::Holds,
     model::{
         BeginOutcome, Built, CartState, CartView, ClaimOutcome, Claimed, Expired, Freeze,
         InventoryError, Opening, OverCommitted, Refusal, SettleOutcome, SkuTerms, Snapshot,

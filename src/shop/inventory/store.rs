@@ -35,9 +35,8 @@ pub async fn write_counts(
     let mut sorted: Vec<_> = counts.iter().collect();
     sorted.sort_by(|a, b| a.0.cmp(&b.0));
     let skus: Vec<String> = sorted.iter().map(|(sku, _)| sku.to_string()).collect();
-    let column = |of: fn(&Units) -> i64| -> Vec<i64> {
-        sorted.iter().map(|(_, units)| of(units)).collect()
-    };
+    let column =
+        |of: fn(&Units) -> i64| -> Vec<i64> { sorted.iter().map(|(_, units)| of(units)).collect() };
     let (totals, available) = (column(|units| units.total), column(|units| units.available));
     let (held, sold) = (column(|units| units.held), column(|units| units.sold));
     let bucket = i16::try_from(version.bucket).unwrap_or(i16::MAX);

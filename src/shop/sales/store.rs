@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use sqlx::{PgConnection, PgExecutor, query, query_as, query_scalar};
+use sqlx::{
+    PgConnection, PgExecutor, PgPool, Postgres, Transaction, query, query_as, query_scalar,
+};
 
 use super::model::{NewSale, Sale};
 use crate::kernel::{
@@ -59,6 +61,11 @@ struct SaleRow {
     revision: i64,
     first_imported_at: Timestamp,
     fixed: bool,
+}
+
+/// A transaction in which all that is read is of one moment.
+pub async fn begin_reading(pool: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> {
+    pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
 }
 
 /// All sales, the one that starts first at the front.

@@ -143,9 +143,9 @@ impl<'a, 'i> Fields<'a, 'i> {
         line: usize,
         table: &'a DeTable<'i>,
     ) -> Self {
-        let left = table.iter().map(|(key, value)| {
-            (key.get_ref().as_ref(), (document.line(key.span().start), value))
-        });
+        let left = table
+            .iter()
+            .map(|(key, value)| (key.get_ref().as_ref(), (document.line(key.span().start), value)));
         Self { path: path.to_owned(), line, left: left.collect() }
     }
 
@@ -185,7 +185,11 @@ impl<'a, 'i> Fields<'a, 'i> {
     }
 
     /// The table of that name.
-    pub(super) fn table(&mut self, document: &mut Document<'_>, name: &str) -> Option<Fields<'a, 'i>> {
+    pub(super) fn table(
+        &mut self,
+        document: &mut Document<'_>,
+        name: &str,
+    ) -> Option<Fields<'a, 'i>> {
         let path = self.name_of(name);
         let Some((_, value)) = self.left.remove(name) else {
             document.error(self.line, &path, format!("is missing: expected a [{path}] table"));
@@ -195,7 +199,11 @@ impl<'a, 'i> Fields<'a, 'i> {
     }
 
     /// The tables of that name, at least one.
-    pub(super) fn tables(&mut self, document: &mut Document<'_>, name: &str) -> Vec<Fields<'a, 'i>> {
+    pub(super) fn tables(
+        &mut self,
+        document: &mut Document<'_>,
+        name: &str,
+    ) -> Vec<Fields<'a, 'i>> {
         let path = self.name_of(name);
         let (line, tables) = match self.left.remove(name) {
             None => (self.line, None),

@@ -82,9 +82,8 @@ fn picture(folder: &Path, name: &str) -> Result<Image, String> {
         return Err("leads out of this file's folder".into());
     }
     let bytes = bounded(&path, Image::MAX_BYTES).map_err(cannot)?;
-    let bytes = bytes.ok_or_else(|| {
-        format!("{name} is larger than {} MiB", Image::MAX_BYTES / 1024 / 1024)
-    })?;
+    let bytes = bytes
+        .ok_or_else(|| format!("{name} is larger than {} MiB", Image::MAX_BYTES / 1024 / 1024))?;
     Image::parse(Bytes::from(bytes)).map_err(|error| format!("{name}: {error}"))
 }
 
@@ -115,8 +114,8 @@ mod tests {
 
     impl Folder {
         fn new(name: &str) -> Self {
-            let path = std::env::temp_dir()
-                .join(format!("stampede-folder-{}-{name}", std::process::id()));
+            let path =
+                std::env::temp_dir().join(format!("stampede-folder-{}-{name}", std::process::id()));
             fs::create_dir_all(path.join("shop")).unwrap();
             Self(path)
         }
@@ -152,7 +151,8 @@ mod tests {
         fs::write(folder.0.join("secret.svg"), SVG).unwrap();
         std::os::unix::fs::symlink("../secret.svg", folder.0.join("shop/link.svg")).unwrap();
         let absolute = folder.0.join("secret.svg");
-        for name in ["../secret.svg", absolute.to_str().unwrap(), "..", ".", "", "a\0", "link.svg"] {
+        for name in ["../secret.svg", absolute.to_str().unwrap(), "..", ".", "", "a\0", "link.svg"]
+        {
             assert!(folder.picture(name).is_err(), "{name}");
         }
     }

@@ -2,9 +2,9 @@
 
 mod fields;
 mod folder;
-mod values;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::{collections::HashMap, hash::Hash, time::Duration};
 

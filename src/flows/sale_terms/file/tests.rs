@@ -64,7 +64,9 @@ fn a_good_file_is_read_whole() {
 fn image_description_and_product_limit_may_be_left_out() {
     let short: String = GOOD
         .lines()
-        .filter(|line| !["image", "description", "limit_per_shopper = 2"].iter().any(|f| line.starts_with(f)))
+        .filter(|line| {
+            !["image", "description", "limit_per_shopper = 2"].iter().any(|f| line.starts_with(f))
+        })
         .map(|line| format!("{line}\n"))
         .collect();
     let file = parse(&short).unwrap();
@@ -119,7 +121,12 @@ fn stock_and_limits_are_whole_numbers_in_bounds() {
         refused("2500", bad, 21, "product.sku.stock");
     }
     for bad in ["0", "-3", "4.0", "\"4\""] {
-        refused("limit_per_shopper = 4", &format!("limit_per_shopper = {bad}"), 8, "sale.limit_per_shopper");
+        refused(
+            "limit_per_shopper = 4",
+            &format!("limit_per_shopper = {bad}"),
+            8,
+            "sale.limit_per_shopper",
+        );
     }
     refused("limit_per_shopper = 2\n", "limit_per_shopper = 0\n", 15, "product.limit_per_shopper");
     assert!(parse(&GOOD.replace("2500", "0")).is_ok());
@@ -128,7 +135,9 @@ fn stock_and_limits_are_whole_numbers_in_bounds() {
 
 #[test]
 fn prices_are_decimal_strings_of_the_currency() {
-    for bad in ["\"129.000\"", "129.00", "129", "\"-1.00\"", "\"\"", "\"1,00\"", "\"9999999999999\""] {
+    for bad in
+        ["\"129.000\"", "129.00", "129", "\"-1.00\"", "\"\"", "\"1,00\"", "\"9999999999999\""]
+    {
         refused("\"129.00\"", bad, 20, "product.sku.price");
     }
     refused("\"EUR\"", "\"Euro\"", 4, "sale.currency");
@@ -138,7 +147,9 @@ fn prices_are_decimal_strings_of_the_currency() {
 #[test]
 fn names_keep_to_their_characters() {
     let long = format!("\"{}\"", "a".repeat(65));
-    for bad in ["\"Night\"", "\"night run\"", "\"a/b\"", "\"\"", "\"ü\"", "\"a\\u0000\"", &long, "1"] {
+    for bad in
+        ["\"Night\"", "\"night run\"", "\"a/b\"", "\"\"", "\"ü\"", "\"a\\u0000\"", &long, "1"]
+    {
         refused("\"night-run\"", bad, 2, "sale.slug");
     }
     refused("\"runner-one\"", "\"../etc\"", 11, "product.slug");
@@ -149,7 +160,8 @@ fn names_keep_to_their_characters() {
 fn names_stand_once() {
     let again = "[[product.sku]]\nsku = \"RUN1-42\"\nlabel = \"x\"\nprice = \"1\"\nstock = 1\n";
     refused("stock = 2500\n", &format!("stock = 2500\n{again}"), 23, "product.sku.sku");
-    let other = format!("[[product]]\nslug = \"runner-one\"\ntitle = \"x\"\n{}", again.replace("42", "43"));
+    let other =
+        format!("[[product]]\nslug = \"runner-one\"\ntitle = \"x\"\n{}", again.replace("42", "43"));
     refused("stock = 2500\n", &format!("stock = 2500\n{other}"), 23, "product.slug");
 }
 
@@ -163,8 +175,17 @@ fn a_product_has_skus_and_a_sale_has_products() {
 
 #[test]
 fn times_are_instants_or_offsets() {
-    for bad in ["\"tomorrow\"", "\"2026-11-27\"", "\"2026-11-27T10:00:00\"", "\"+\"", "\"+2 lightyears\"",
-        "\"+100years\"", "\"-2m\"", "0", "2026-11-27"] {
+    for bad in [
+        "\"tomorrow\"",
+        "\"2026-11-27\"",
+        "\"2026-11-27T10:00:00\"",
+        "\"+\"",
+        "\"+2 lightyears\"",
+        "\"+100years\"",
+        "\"-2m\"",
+        "0",
+        "2026-11-27",
+    ] {
         refused("\"2026-11-27T10:00:00Z\"", bad, 5, "sale.starts_at");
     }
     let native = parse(&GOOD.replace("\"2026-11-27T10:00:00Z\"", "2026-11-27T12:00:00+02:00"));
@@ -198,7 +219,8 @@ fn holds_are_sensible() {
 
 #[test]
 fn text_is_bounded_and_plain() {
-    for bad in ["\"\"", "\"  \"", "\"a\\nb\"", "\"a\\u0007\"", &format!("\"{}\"", "x".repeat(201))] {
+    for bad in ["\"\"", "\"  \"", "\"a\\nb\"", "\"a\\u0007\"", &format!("\"{}\"", "x".repeat(201))]
+    {
         refused("\"Night Run\"", bad, 3, "sale.title");
     }
     let long = format!("\"{}\"", "x".repeat(10_001));
@@ -214,7 +236,8 @@ fn a_missing_picture_is_told_with_its_line() {
 
 #[test]
 fn everything_wrong_is_told_at_once_in_order_of_lines() {
-    let errors = parse(&GOOD.replace("2500", "-1").replace("10m", "0s").replace("EU 42", "")).unwrap_err();
+    let errors =
+        parse(&GOOD.replace("2500", "-1").replace("10m", "0s").replace("EU 42", "")).unwrap_err();
     assert_eq!(
         errors.to_string().lines().map(|line| line.split(':').next().unwrap()).collect::<Vec<_>>(),
         ["line 7, sale.hold", "line 19, product.sku.label", "line 21, product.sku.stock"]

@@ -12,7 +12,7 @@ use thiserror::Error;
 use super::{Charge, NoAnswer};
 use crate::kernel::{ids::OrderId, money::Money};
 
-mod store;
+pub mod store;
 
 /// How the sandbox treats a charge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

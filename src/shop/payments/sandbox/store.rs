@@ -95,3 +95,35 @@ fn charge(status: &str) -> Result<Charge, sqlx::Error> {
         other => Err(sqlx::Error::Decode(format!("unknown charge status {other}").into())),
     }
 }
+
+/// Charges and orders that do not account for each other, as sentences. An order whose checkout is
+/// under way is left out.
+pub async fn unaccounted(executor: impl PgExecutor<'_>) -> Result<Vec<String>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"SELECT COALESCE(o.id, p.key) AS "id!", o.status AS "order_status?", o.total_minor AS "total?",
+               p.status AS "charge_status?", p.amount AS "amount?"
+           FROM orders o FULL JOIN sandbox_payments p ON p.key = o.id
+           LEFT JOIN checkouts c ON c.order_id = COALESCE(o.id, p.key)
+           WHERE c.step IS NOT DISTINCT FROM 'done' AND (
+               (o.status = 'paid') IS DISTINCT FROM (COALESCE(p.status, '') = 'captured')
+               OR (p.status = 'captured' AND p.amount <> o.total_minor)
+               OR p.status = 'authorised'
+           ) OR c.order_id IS NULL AND p.status IN ('authorised', 'captured')
+           LIMIT 1000"#
+    )
+    .fetch_all(executor)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            format!(
+                "{}: order {} of {}, charge {} of {}",
+                OrderId(row.id),
+                row.order_status.as_deref().unwrap_or("none"),
+                row.total.unwrap_or_default(),
+                row.charge_status.as_deref().unwrap_or("none"),
+                row.amount.unwrap_or_default(),
+            )
+        })
+        .collect())
+}

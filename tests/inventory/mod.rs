@@ -1,0 +1,4 @@
+mod histories;
+mod model;
+mod rules;
+mod support;
