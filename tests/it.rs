@@ -9,6 +9,7 @@
 )]
 
 mod checkout;
+mod faults;
 mod harness;
 mod inventory;
 mod platform;
