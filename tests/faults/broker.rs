@@ -63,8 +63,7 @@ async fn a_broker_that_comes_back_empty_gets_every_claim_again() {
             rabbit.wipe();
             rabbit.again();
         });
-        wait_for("another stream", async || (generation(&shop).await > before).then_some(()))
-            .await;
+        wait_for("another stream", async || (generation(&shop).await > before).then_some(())).await;
         crowd.until_promised(50).await;
     }
     let visitors = crowd.stop().await;

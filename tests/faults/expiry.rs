@@ -5,13 +5,9 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use futures_util::future::join_all;
 use reqwest::StatusCode;
-use stampede::{
-    kernel::ids::{Bucket, Sku},
-    shop::inventory::Units,
-    workers::Role,
-};
+use stampede::workers::Role;
 
-use super::{blocking, wait_for};
+use super::{blocking, units};
 use crate::harness::{Client, PATIENCE, Plan, SALE, Servers, Shop, until};
 
 /// As long as it takes on a busy machine to fill the carts, and not much longer.
@@ -19,15 +15,6 @@ const HOLD: &str = "6s";
 
 fn short_sale() -> String {
     SALE.replace("hold = \"10m\"", &format!("hold = \"{HOLD}\""))
-}
-
-async fn units(shop: &Shop, sku: &str) -> Units {
-    let bucket = Bucket::first("run".parse().unwrap());
-    let sku: Sku = sku.parse().unwrap();
-    wait_for("the counts", async || {
-        shop.app.inventory.snapshot(&bucket).await.ok()??.units.get(&sku).copied()
-    })
-    .await
 }
 
 /// Takes all 50 of them, two a shopper, and says when the last hold ends.

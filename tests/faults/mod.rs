@@ -15,9 +15,13 @@ mod races;
 mod signals;
 mod stock;
 mod visitor;
-mod workers;
 
 use std::{future::Future, time::Instant};
+
+use stampede::{
+    kernel::ids::{Bucket, Sku},
+    shop::inventory::Units,
+};
 
 use crate::harness::{PATIENCE, Shop, Spawned};
 
@@ -43,4 +47,14 @@ async fn another_web(shop: &Shop) -> Spawned {
     let web = shop.spawn(&["serve"]);
     web.until_serving().await;
     web
+}
+
+/// What Redis counts of a SKU.
+async fn units(shop: &Shop, sku: &str) -> Units {
+    let bucket = Bucket::first("run".parse().unwrap());
+    let sku: Sku = sku.parse().unwrap();
+    wait_for("the counts", async || {
+        shop.app.inventory.snapshot(&bucket).await.ok()??.units.get(&sku).copied()
+    })
+    .await
 }

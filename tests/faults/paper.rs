@@ -54,9 +54,7 @@ async fn in_shop(shop: &Shop, visitor: &Visitor) {
         .as_array()
         .expect("lines")
         .iter()
-        .map(|line| {
-            (line["sku"].as_str().unwrap().to_owned(), line["quantity"].as_i64().unwrap())
-        })
+        .map(|line| (line["sku"].as_str().unwrap().to_owned(), line["quantity"].as_i64().unwrap()))
         .collect();
     let told: BTreeMap<String, i64> =
         visitor.holds.iter().map(|(sku, held)| ((*sku).to_owned(), *held)).collect();

@@ -63,6 +63,24 @@ pub(super) struct Visitor {
     told: Arc<Told>,
 }
 
+/// What is asked for until there is an answer.
+#[derive(Debug)]
+enum Wish<'a> {
+    Line { sku: &'a str, quantity: i64 },
+    Purchase { key: &'a str, method: &'a str },
+    Order(&'a str),
+}
+
+impl Wish<'_> {
+    async fn ask(&self, client: &Client) -> reqwest::Result<Reply> {
+        match *self {
+            Self::Line { sku, quantity } => client.try_put(sku, quantity).await,
+            Self::Purchase { key, method } => client.try_checkout(key, method).await,
+            Self::Order(id) => client.ask(Method::GET, &format!("/orders/{id}"), None, None).await,
+        }
+    }
+}
+
 impl Visitor {
     pub(super) fn new(client: Client, doors: Doors, told: Arc<Told>) -> Self {
         Self { client, holds: BTreeMap::new(), order: None, doors, told }
@@ -102,11 +120,7 @@ impl Visitor {
 
     /// Sets a line, again and again until there is an answer.
     pub(super) async fn set(&mut self, sku: &'static str, quantity: i64) {
-        let answer = self
-            .insist(&format!("{sku} set to {quantity}"), async |client| {
-                client.try_put(sku, quantity).await
-            })
-            .await;
+        let answer = self.insist(&Wish::Line { sku, quantity }).await;
         match (answer.status, answer.code()) {
             (StatusCode::OK | StatusCode::CREATED, _) => {
                 self.told.promises.fetch_add(1, Relaxed);
@@ -125,9 +139,7 @@ impl Visitor {
         let key = uuid::Uuid::new_v4().to_string();
         let began = Instant::now();
         let placed = loop {
-            let answer = self
-                .insist("a checkout", async |client| client.try_checkout(&key, method).await)
-                .await;
+            let answer = self.insist(&Wish::Purchase { key: &key, method }).await;
             match (answer.status, answer.code()) {
                 (StatusCode::CREATED | StatusCode::ACCEPTED, _) => break answer,
                 (StatusCode::CONFLICT, "checkout_in_progress") => {}
@@ -142,10 +154,7 @@ impl Visitor {
             assert_eq!(status, "pending", "{id}");
             assert!(began.elapsed() < PATIENCE, "{id} is never paid");
             tokio::time::sleep(AGAIN).await;
-            let path = format!("/orders/{id}");
-            let shown = self
-                .insist("an order", async |client| client.ask(Method::GET, &path, None, None).await)
-                .await;
+            let shown = self.insist(&Wish::Order(&id)).await;
             assert_eq!(shown.status, StatusCode::OK, "{shown:?}");
             status = shown.body["status"].clone();
         }
@@ -155,26 +164,22 @@ impl Visitor {
     }
 
     /// Repeats a request, at one process after the other, until the answer is other than 503.
-    async fn insist(
-        &self,
-        what: &str,
-        ask: impl AsyncFn(&Client) -> reqwest::Result<Reply>,
-    ) -> Reply {
+    async fn insist(&self, what: &Wish<'_>) -> Reply {
         let began = Instant::now();
         loop {
-            match ask(&self.client.at(&self.doors.next())).await {
+            match what.ask(&self.client.at(&self.doors.next())).await {
                 Ok(answer) if answer.status == StatusCode::SERVICE_UNAVAILABLE => {
-                    assert_eq!(answer.code(), "unavailable", "{what}: {answer:?}");
-                    assert!(answer.headers.contains_key("retry-after"), "{what}: {answer:?}");
+                    assert_eq!(answer.code(), "unavailable", "{what:?}: {answer:?}");
+                    assert!(answer.headers.contains_key("retry-after"), "{what:?}: {answer:?}");
                     self.told.unavailable.fetch_add(1, Relaxed);
                 }
                 Ok(answer) => return answer,
-                Err(error) if error.is_timeout() => panic!("{what} hangs: {error}"),
+                Err(error) if error.is_timeout() => panic!("{what:?} hangs: {error}"),
                 Err(_) => {
                     self.told.broken.fetch_add(1, Relaxed);
                 }
             }
-            assert!(began.elapsed() < PATIENCE, "{what}: nothing but 503 for {PATIENCE:?}");
+            assert!(began.elapsed() < PATIENCE, "{what:?}: nothing but 503 for {PATIENCE:?}");
             tokio::time::sleep(AGAIN).await;
         }
     }
