@@ -37,7 +37,7 @@ async fn sigterm_answers_what_is_under_way() {
     let mut web = another_web(&shop).await;
     let shopper = shop.shopper().await.at(&web.url);
     assert_eq!(shopper.put("CAP", 1).await.status, StatusCode::CREATED);
-    let buying = tokio::spawn(async move { shopper.checkout("a key", "card_slow").await });
+    let buying = tokio::spawn(async move { shopper.checkout("key", "card_slow").await });
     until_charging(&shop).await;
     web.terminate();
     let bought = buying.await.unwrap();
@@ -55,7 +55,7 @@ async fn a_second_sigterm_ends_at_once_and_somebody_else_finishes() {
     let shopper = shop.shopper().await;
     assert_eq!(shopper.put("CAP", 1).await.status, StatusCode::CREATED);
     let there = shopper.at(&web.url);
-    let buying = tokio::spawn(async move { there.try_checkout("a key", "card_slow").await });
+    let buying = tokio::spawn(async move { there.try_checkout("key", "card_slow").await });
     until_charging(&shop).await;
     web.terminate();
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -63,7 +63,7 @@ async fn a_second_sigterm_ends_at_once_and_somebody_else_finishes() {
     assert_eq!(web.exit_code().await, Some(143));
     assert!(buying.await.unwrap().is_err(), "it was answered although the process had ended");
     wait_for("the order", async || {
-        let answer = shopper.checkout("a key", "card_slow").await;
+        let answer = shopper.checkout("key", "card_slow").await;
         (answer.status == StatusCode::CREATED).then_some(())
     })
     .await;
