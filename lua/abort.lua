@@ -24,12 +24,7 @@ if claim.settled then
   claim.expires = 0
 end
 claim.order, claim.attempt, claim.settled = '', 0, false
-if is_due(claim) then
-  run_out(shopper, claim)
-elseif claim.expires > 0 then
-  draw()
-  begin_hold(shopper, claim.expires)
-end
+if is_due(claim) then run_out(shopper, claim) end
 changed(shopper)
 save()
 return { DONE, now }

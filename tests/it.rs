@@ -8,6 +8,7 @@
     reason = "tests say what they expect by panicking"
 )]
 
+mod catalog;
 mod checkout;
 mod faults;
 mod harness;

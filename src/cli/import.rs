@@ -78,12 +78,9 @@ fn changes_table(changes: &[Change]) -> String {
     let rows = changes.iter().take(MAX_ROWS).map(|change| {
         [change.what.clone(), change.field.to_owned(), change.before.clone(), change.after.clone()]
     });
-    let mut text = table(["what", "field", "before", "after"], rows);
+    let text = table(["what", "field", "before", "after"], rows);
     match changes.len().saturating_sub(MAX_ROWS) {
         0 => text,
-        more => {
-            text.push_str(&format!("\nand {more} more"));
-            text
-        }
+        more => format!("{text}\nand {more} more"),
     }
 }

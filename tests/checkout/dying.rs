@@ -11,7 +11,7 @@ use std::{
 use futures_util::FutureExt;
 use stampede::{
     flows::checkout::{CheckoutError, Moment, Placed, Step},
-    shop::{orders::OrderStatus, payments::sandbox::Method},
+    shop::{inventory::CartState, orders::OrderStatus, payments::sandbox::Method},
 };
 
 use super::shop::{Set, Shop, in_shop};
@@ -158,9 +158,10 @@ async fn several_resumers_give_each_checkout_one_owner() {
     .await;
 }
 
+/// `protocol.md`: a resumer voids, and then the first owner's authorisation arrives.
 #[tokio::test]
-async fn an_owner_that_was_overtaken_does_no_harm() {
-    let (hold, grace) = (Duration::from_millis(2_000), Duration::from_millis(100));
+async fn void_cancels_the_key() {
+    let (hold, grace) = (Duration::from_secs(2), Duration::from_millis(100));
     in_shop(Set { hold, grace, ..Set::default() }, async |shop| {
         // He stands still before he charges; meanwhile another one finds the hold over, voids the
         // key and cancels the order. Then the charge arrives.
@@ -175,6 +176,63 @@ async fn an_owner_that_was_overtaken_does_no_harm() {
         let order = shop.only_order().await;
         assert_eq!(shop.charge(order.id).await.as_deref(), Some("voided"));
         assert_eq!(shop.units("A").await.sold, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_owner_whose_lease_was_taken_over_records_nothing() {
+    in_shop(Set::default(), async |shop| {
+        // His successor is at the very same step, so that only the attempt tells them apart.
+        let shopper = shop.shopper_with(&[("A", 1)]).await;
+        let taken_over = |shop: Shop| async move {
+            shop.leases_end().await;
+            let successor = shop.killed_at(Moment::Recorded(Step::Authorise));
+            assert_eq!(successor.resume_due(16).await.unwrap(), 1);
+        };
+        let (checkout, _) = shop.meanwhile(Moment::Happened(Step::Authorise), taken_over);
+        let placed = checkout.place(shop.purchase(shopper, "key", Method::CardOk)).await;
+        assert!(matches!(placed, Ok(Placed::Pending(_))), "{placed:?}");
+        assert_eq!(shop.count("checkouts WHERE step = 'authorise' AND attempt = 2").await, 1);
+        shop.resume().await;
+        assert_eq!(shop.only_order().await.status, OrderStatus::Paid);
+    })
+    .await;
+}
+
+/// `protocol.md`: a late begin freezes a cart for an order long dead.
+#[tokio::test]
+async fn deadline_of_saga_verbs() {
+    in_shop(Set::default(), async |shop| {
+        // He stands still before his begin until his lease is over; meanwhile another one carries
+        // the checkout to its end. Then the begin arrives.
+        let lease = Duration::from_millis(2_500);
+        let shopper = shop.shopper_with(&[("A", 1)]).await;
+        let ends = move |shop: Shop| async move {
+            shop.resume().await;
+            tokio::time::sleep(lease).await;
+        };
+        let (checkout, times) = shop.leasing(lease).meanwhile(Moment::Recorded(Step::Begin), ends);
+        let placed = checkout.place(shop.purchase(shopper, "key", Method::CardDeclined)).await;
+        assert!(matches!(placed, Ok(Placed::Declined(_))), "{placed:?}");
+        assert_eq!(times.load(Ordering::SeqCst), 1);
+        assert_eq!(shop.cart(shopper).await.state, CartState::Open);
+    })
+    .await;
+}
+
+/// `protocol.md`: an abort that shelves at once lets another take what paper still says is held.
+#[tokio::test]
+async fn abort_through_the_returns() {
+    let hold = Duration::from_millis(1_500);
+    in_shop(Set { hold, total: 1, ..Set::default() }, async |shop| {
+        let shopper = shop.shopper_with(&[("A", 1)]).await;
+        let waits = move |_| tokio::time::sleep(hold);
+        let (checkout, _) = shop.meanwhile(Moment::Recorded(Step::Abort), waits);
+        let placed = checkout.place(shop.purchase(shopper, "key", Method::CardDeclined)).await;
+        assert!(matches!(placed, Ok(Placed::Declined(_))), "{placed:?}");
+        assert_eq!((shop.units("A").await.available, shop.units("A").await.held), (0, 1));
+        assert_eq!(shop.inventory.snapshot(&shop.bucket).await.unwrap().unwrap().returns, 1);
     })
     .await;
 }

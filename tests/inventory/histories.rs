@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::{
     collection::vec,
     prelude::*,
-    test_runner::{Config, FileFailurePersistence, TestRunner},
+    test_runner::{Config, FailurePersistence, TestRunner},
 };
 use stampede::{
     kernel::{
@@ -17,17 +17,17 @@ use stampede::{
         version::{Epoch, Revision, Seq, Version},
     },
     shop::inventory::{
-        BeginOutcome, CartState, Claim, Claimed, Freeze, Holds, InventoryError, SettleOutcome,
-        Terms, TermsOutcome, Units,
+        BeginOutcome, CartState, Claim, Claimed, Freeze, Holds, InventoryError, Scripts,
+        SettleOutcome, Terms, TermsOutcome, Units,
     },
 };
 
 use super::{model::Model, support::*};
 
 const SKUS: [&str; 3] = ["A1", "A2", "B"];
-const SHOPPERS: usize = 3;
-/// Checkouts 0 and 3 are shopper 0's, and so on.
-const ORDERS: usize = 4;
+const SHOPPERS: usize = 2;
+/// Checkouts 0 and 2 are shopper 0's.
+const ORDERS: usize = 3;
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -37,6 +37,8 @@ enum Step {
         confirmed: bool,
         late: bool,
     },
+    /// Somebody who has not heard of the last opening.
+    Forgotten,
     /// What was confirmed goes on the shelf; with versions that mean nothing here.
     GiveBack,
     /// All that the list of holds says.
@@ -46,6 +48,11 @@ enum Step {
     /// Left-over returns: publish, confirm, give back.
     Sweep,
     Restate,
+    /// What the saga has to do next.
+    Advance {
+        order: usize,
+    },
+    /// Of every saga verb, `attempt` is the difference to the last attempt on paper.
     Begin {
         order: usize,
         changed: bool,
@@ -94,32 +101,36 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let line = (0..SHOPPERS, 0..=SKUS.len(), 0..4_i64);
-    let (order, attempt) = (0..ORDERS, 1..4_i32);
+    let order = 0..ORDERS;
+    let attempt = prop_oneof![5 => Just(0), 1 => Just(1), 2 => Just(-1)];
     let claim = (vec(line, 1..5), prop::bool::weighted(0.8), prop::bool::weighted(0.05));
-    let begin = (0..ORDERS, prop::bool::weighted(0.1), 1..4_i32, prop::bool::weighted(0.05));
-    let abort = (0..ORDERS, 1..4_i32, prop::bool::weighted(0.05));
+    let (seldom, hardly) = (prop::bool::weighted(0.1), prop::bool::weighted(0.05));
+    let begin = (order.clone(), seldom, attempt.clone(), hardly);
+    let abort = (order.clone(), attempt.clone(), hardly);
     let terms = (vec(0..6_i64, 2..=3), 0..6_i64, prop::bool::weighted(0.1), any::<bool>());
     prop_oneof![
         30 => claim.prop_map(|(lines, confirmed, late)| Step::Claim { lines, confirmed, late }),
+        2 => Just(Step::Forgotten),
         8 => Just(Step::GiveBack),
         8 => prop::bool::weighted(0.7).prop_map(|confirmed| Step::Expire { confirmed }),
         4 => Just(Step::Sweep),
         2 => Just(Step::Restate),
+        16 => order.clone().prop_map(|order| Step::Advance { order }),
         12 => begin.prop_map(|(order, changed, attempt, late)| {
             Step::Begin { order, changed, attempt, late }
         }),
-        8 => (order.clone(), attempt.clone())
+        6 => (order.clone(), attempt.clone())
             .prop_map(|(order, attempt)| Step::Settle { order, attempt }),
-        5 => order.clone().prop_map(|order| Step::Capture { order }),
-        5 => order.clone().prop_map(|order| Step::Pay { order }),
-        5 => (order, attempt).prop_map(|(order, attempt)| Step::Finish { order, attempt }),
+        3 => order.clone().prop_map(|order| Step::Capture { order }),
+        3 => order.clone().prop_map(|order| Step::Pay { order }),
+        3 => (order, attempt).prop_map(|(order, attempt)| Step::Finish { order, attempt }),
         6 => abort.prop_map(|(order, attempt, late)| Step::Abort { order, attempt, late }),
         2 => (0..SKUS.len(), 0..6_i64, any::<bool>())
             .prop_map(|(sku, total, stale)| Step::Lower { sku, total, stale }),
         2 => terms.prop_map(|(totals, limit, paused, stale)| {
             Step::Terms { totals, limit, paused, stale }
         }),
-        8 => prop_oneof![1..1000_i64, Just(HOLD / 2), Just(HOLD), Just(GRACE)]
+        8 => prop_oneof![1..1000_i64, Just(HOLD / 2), Just(HOLD), Just(HOLD + GRACE)]
             .prop_map(|millis| Step::Pass { millis }),
         3 => any::<bool>().prop_map(|wiped| Step::Lose { wiped }),
         3 => Just(Step::Reopen),
@@ -161,8 +172,8 @@ struct History {
 }
 
 impl History {
-    async fn begin() -> Self {
-        let shop = Shop::new();
+    async fn begin(scripts: Scripts) -> Self {
+        let shop = Shop::at(&redis_url(), scripts);
         let terms = terms(&[("A1", 4), ("A2", 3), ("B", 2)]);
         shop.set_now(START).await;
         shop.reopen(Epoch(1), &terms, &[]).await;
@@ -214,6 +225,12 @@ impl History {
     async fn step(&mut self, step: &Step) {
         match step {
             Step::Claim { lines, confirmed, late } => self.claim(lines, *confirmed, *late).await,
+            Step::Forgotten => {
+                let forgotten = Epoch(self.epoch().0 - 1);
+                let line = [want(shopper(0), "B", 1)];
+                let answer = claim_in(&self.shop.inventory, &self.shop.bucket, forgotten, &line);
+                assert!(matches!(answer.await, Err(InventoryError::Closed)));
+            }
             Step::GiveBack => {
                 let mut items = std::mem::take(&mut self.confirmed);
                 self.confirmed.extend(items.iter().filter(|_| !self.open));
@@ -224,6 +241,7 @@ impl History {
             Step::Expire { confirmed } => self.expire(*confirmed).await,
             Step::Sweep => self.sweep().await,
             Step::Restate => self.restate().await,
+            Step::Advance { order } => self.checkout(&self.next(*order)).await,
             Step::Begin { .. }
             | Step::Settle { .. }
             | Step::Capture { .. }
@@ -318,8 +336,21 @@ impl History {
         }
     }
 
+    /// The order's owner, `attempt` after the last one on paper.
     fn owner(&self, order: usize, attempt: i32) -> Freeze {
-        freeze(order % SHOPPERS, self.orders[order].id, attempt)
+        let Order { id, attempt: last, .. } = self.orders[order];
+        freeze(order % SHOPPERS, id, (last + attempt).max(1))
+    }
+
+    fn next(&self, order: usize) -> Step {
+        match self.orders[order].saga {
+            Saga::Asked => Step::Begin { order, changed: false, attempt: 0, late: false },
+            Saga::Begun => Step::Settle { order, attempt: 0 },
+            Saga::Settled(epoch, _) if epoch == self.epoch() => Step::Capture { order },
+            Saga::Settled(..) => Step::Settle { order, attempt: 0 },
+            Saga::Capturing(_) => Step::Pay { order },
+            Saga::Paid => Step::Finish { order, attempt: 0 },
+        }
     }
 
     /// The checkout's own steps, as far as its saga has come on paper.
@@ -344,7 +375,8 @@ impl History {
                 let begun = self.check(answer, |model| model.begin(&by, &lines));
                 if matches!(begun, Some(BeginOutcome::Frozen { .. })) {
                     let id = self.orders[order].id;
-                    self.orders[order] = Order { id, saga: Saga::Begun, attempt, lines };
+                    self.orders[order] =
+                        Order { id, saga: Saga::Begun, attempt: by.attempt, lines };
                 }
             }
             Step::Settle { order, attempt } => {
@@ -357,7 +389,7 @@ impl History {
                 let settled = self.check(answer, |model| model.settle(&by, &lines));
                 if let Some(SettleOutcome::Settled(zero)) = settled {
                     self.orders[order].saga = Saga::Settled(epoch, zero);
-                    self.orders[order].attempt = attempt;
+                    self.orders[order].attempt = by.attempt;
                 }
             }
             Step::Capture { order } => {
@@ -371,7 +403,7 @@ impl History {
             Step::Pay { order } => {
                 if let Saga::Capturing(zero) = self.orders[order].saga.clone() {
                     self.publish(&zero);
-                    let shopper = self.owner(order, 1).shopper;
+                    let shopper = self.owner(order, 0).shopper;
                     let lines = self.orders[order].lines.clone();
                     self.bought.extend(lines.into_iter().map(|(sku, n)| (shopper, sku, n)));
                     self.orders[order].saga = Saga::Paid;
@@ -405,7 +437,7 @@ impl History {
     /// An order that is final is followed by another one.
     fn follow_up(&mut self, step: &Step) {
         let (Step::Finish { order, .. } | Step::Abort { order, .. }) = *step else { return };
-        let by = self.owner(order, 1);
+        let by = self.owner(order, 0);
         let frozen = self.model.claims.get(&by.shopper).and_then(|claim| claim.frozen);
         if self.open && frozen.is_none_or(|frozen| frozen.order != by.order) {
             let id = self.orders[order].id + ORDERS;
@@ -493,7 +525,7 @@ impl History {
             claims.entry(*shopper).or_default().add_bought(sku, *n);
         }
         for which in 0..ORDERS {
-            let (by, order) = (self.owner(which, 1), &self.orders[which]);
+            let (by, order) = (self.owner(which, 0), &self.orders[which]);
             let claim = claims.entry(by.shopper).or_default();
             match &order.saga {
                 Saga::Begun | Saga::Settled(..) if claim.frozen.is_none() => {
@@ -560,29 +592,67 @@ impl History {
     }
 }
 
+fn histories(scripts: &Scripts, max_shrink_iters: u32) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let failure_persistence: Option<Box<dyn FailurePersistence>> = None;
+    let config = Config { failure_persistence, max_shrink_iters, ..Config::default() };
+    // Each step may come twice, as after a lost answer.
+    let history = vec((step(), prop::bool::weighted(0.15)), 1..50);
+    let run = |steps: Vec<(Step, bool)>| {
+        runtime.block_on(async {
+            let mut history = History::begin(scripts.clone()).await;
+            for (step, twice) in &steps {
+                history.step(step).await;
+                if *twice {
+                    history.step(step).await;
+                }
+            }
+            history.shop.wipe().await;
+        });
+        Ok(())
+    };
+    TestRunner::new(config).run(&history, run).map_err(|error| error.to_string())
+}
+
 #[test]
 fn every_history_goes_as_the_model_says() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let config = Config {
-        failure_persistence: Some(Box::new(FileFailurePersistence::Off)),
-        max_shrink_iters: 4000,
-        ..Config::default()
-    };
-    // Each step may come twice, as after a lost answer.
-    let history = vec((step(), prop::bool::weighted(0.15)), 1..40);
-    TestRunner::new(config)
-        .run(&history, |steps| {
-            runtime.block_on(async {
-                let mut history = History::begin().await;
-                for (step, twice) in &steps {
-                    history.step(step).await;
-                    if *twice {
-                        history.step(step).await;
-                    }
-                }
-                history.shop.wipe().await;
-            });
-            Ok(())
+    if let Err(counterexample) = histories(&scripts(), 4000) {
+        panic!("{counterexample}");
+    }
+}
+
+/// One check or effect of each script, taken out.
+const MUTANTS: [(&str, &str, &str); 21] = [
+    ("prelude", "h[1] ~= epoch or ", ""),
+    ("prelude", " or h[2] ~= run_id()", ""),
+    ("prelude", "if deadline and", "if false and"),
+    ("prelude", "(claim.order ~= '' and terms.grace or 0)", "0"),
+    ("prelude", " or claim.settled then return 0", " then return 0"),
+    ("prelude", "claim.mark, claim.order, claim.attempt = 'x', '', 0", "claim.mark = 'x'"),
+    ("claim", "if is_due(claim) then run_out(shopper, claim) end", ""),
+    ("claim", "begin_hold(shopper, claim.expires)", ""),
+    ("claim", " or claim.settled and held > 0", ""),
+    ("claim", "all > terms.limit", "all > terms.limit + 1"),
+    ("claim", "same > unit.limit", "same > unit.limit + 1"),
+    ("claim", "if not holds_something(claim) then claim.expires = 0 end", ""),
+    ("give_back", "ARGV[i] == terms.epoch and ", ""),
+    ("begin", "and attempt < claim.attempt", "and false"),
+    ("begin", "claim.mark == 'x' or is_due(claim)", "claim.mark == 'x'"),
+    ("settle", "is_due(claim) or ", ""),
+    ("settle", "if not claim.settled then move", "if true then move"),
+    ("finish", "claim[i + 1], claim[i + 2] = 0, claim[i + 2] + n", "claim[i + 1] = 0"),
+    ("abort", "give(shopper, sku, n, 0, 0)", "move(sku, n, HELD, AVAILABLE)"),
+    ("set_totals", "unit and tonumber(ARGV[i + 1]) < unit[HELD] + unit[SOLD]", "false"),
+    ("set_terms", "(totals[sku] or 0) < committed", "false"),
+];
+
+#[test]
+fn histories_miss_whatever_is_taken_out() {
+    let unnoticed: Vec<_> = MUTANTS
+        .iter()
+        .filter(|(file, check, instead)| {
+            histories(&scripts_without(file, check, instead), 0).is_ok()
         })
-        .unwrap();
+        .collect();
+    assert!(unnoticed.is_empty(), "{unnoticed:#?}");
 }

@@ -1,4 +1,5 @@
 mod histories;
 mod model;
+mod races;
 mod rules;
 mod support;

@@ -357,12 +357,10 @@ impl Model {
             }
             claim.expires_at = None;
         }
-        let (due, held) = (self.is_due(&claim), claim.expires_at.is_some());
+        let due = self.is_due(&claim);
         self.claims.insert(by.shopper, claim);
         if due {
             self.run_out(by.shopper);
-        } else if held {
-            self.draw();
         }
         UnfreezeOutcome::Done
     }

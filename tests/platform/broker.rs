@@ -88,6 +88,12 @@ impl OwnBroker {
         settings(url)
     }
 
+    /// Its process, which a hanging broker cannot tell.
+    pub(super) fn pid(&self) -> String {
+        let status = self.run("status");
+        status.lines().find_map(|line| line.strip_prefix("PID=")).expect("PID=").to_owned()
+    }
+
     /// kill -9.
     pub(super) fn kill(&self) {
         self.run("kill");

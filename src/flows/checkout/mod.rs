@@ -161,14 +161,14 @@ impl Checkout {
         if !bound.is_of(hash) {
             return Err(CheckoutError::KeyReused);
         }
+        // In this order: an owner who gets done in between is found to have done it.
+        let in_flight = store::is_with_first_owner(&self.pool, bound.order).await?;
         let placed = self.present(bound.order).await?;
-        if let Placed::Pending(order) = &placed {
-            let answered_by = order.created_at + PATIENCE;
-            if self.clock.now() < answered_by
-                && store::is_with_first_owner(&self.pool, order.id).await?
-            {
-                return Err(CheckoutError::CheckoutInProgress);
-            }
+        if let Placed::Pending(order) = &placed
+            && in_flight
+            && self.clock.now() < order.created_at + PATIENCE
+        {
+            return Err(CheckoutError::CheckoutInProgress);
         }
         Ok(placed)
     }

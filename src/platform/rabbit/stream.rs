@@ -7,9 +7,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{FutureExt, StreamExt};
+use futures_util::{FutureExt, StreamExt, future::BoxFuture};
 use lapin::{
-    Channel, Consumer,
+    Acker, Channel, Consumer,
     message::Delivery,
     options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions},
     types::{AMQPValue, FieldTable},
@@ -27,7 +27,13 @@ pub struct StreamReader {
     from: i64,
     call_timeout: Duration,
     consumer: Consumer,
-    /// Closed when the reader is dropped, which gives the messages on their way back.
+    /// Arrived, and not handed on yet: kept here so that a call that is dropped loses nothing.
+    taken: Vec<StreamMessage>,
+    /// The last message that arrived, until credit is given for all up to it.
+    last: Option<Acker>,
+    /// Credit on its way. One after the other: the broker refuses them out of order.
+    crediting: Option<BoxFuture<'static, Result<bool, lapin::Error>>>,
+    /// Closed when the reader is dropped.
     _channel: Channel,
 }
 
@@ -51,43 +57,66 @@ impl Rabbit {
             Ok((channel.clone(), consumer))
         });
         let (channel, consumer) = opened.await?;
-        let call_timeout = self.0.config.call_timeout;
-        Ok(StreamReader { from: offset, call_timeout, consumer, _channel: channel })
+        Ok(StreamReader {
+            from: offset,
+            call_timeout: self.0.config.call_timeout,
+            consumer,
+            taken: Vec::new(),
+            last: None,
+            crediting: None,
+            _channel: channel,
+        })
     }
 }
 
 impl StreamReader {
     /// Waits up to `wait` for the first message, and takes with it what has already arrived, up
-    /// to `max` messages in all. Empty when none came.
+    /// to `max` messages in all. Empty when none came. May be dropped while it waits.
     ///
-    /// Not to be dropped halfway: what it had taken would be missing from the next batch.
+    /// Offsets follow each other without gaps. A first one above the offset asked for means that
+    /// the stream has forgotten what lay between.
     pub async fn next_batch(
         &mut self,
         max: usize,
         wait: Duration,
     ) -> Result<Vec<StreamMessage>, RabbitError> {
         let deadline = Instant::now() + wait;
-        let mut batch = Vec::new();
-        let mut last = None;
-        while batch.len() < max {
-            let next = if batch.is_empty() {
+        while self.taken.len() < max {
+            let arrived = if self.taken.is_empty() {
+                // What was skipped has used up credit too.
+                self.give_credit().await?;
                 timeout_at(deadline, self.consumer.next()).await.ok()
             } else {
                 self.consumer.next().now_or_never()
             };
-            let Some(arrived) = next else { break };
-            let delivery = arrived.ok_or_else(ended)??;
-            let offset = offset_of(&delivery)?;
-            if offset >= self.from {
-                batch.push((offset, Bytes::from(delivery.data)));
-            }
-            last = Some(delivery.acker);
+            let Some(arrived) = arrived else { break };
+            self.take(arrived.ok_or_else(ended)??)?;
         }
-        if let Some(acker) = last {
-            let credit = acker.ack(BasicAckOptions { multiple: true });
-            timeout(self.call_timeout, credit).await.map_err(|_| too_late("ack"))??;
+        self.give_credit().await?;
+        Ok(std::mem::take(&mut self.taken))
+    }
+
+    fn take(&mut self, delivery: Delivery) -> Result<(), RabbitError> {
+        let offset = offset_of(&delivery)?;
+        if offset >= self.from {
+            self.taken.push((offset, Bytes::from(delivery.data)));
         }
-        Ok(batch)
+        self.last = Some(delivery.acker);
+        Ok(())
+    }
+
+    async fn give_credit(&mut self) -> Result<(), RabbitError> {
+        if self.crediting.is_none()
+            && let Some(last) = self.last.take()
+        {
+            let all = BasicAckOptions { multiple: true };
+            self.crediting = Some(Box::pin(async move { last.ack(all).await }));
+        }
+        if let Some(crediting) = &mut self.crediting {
+            timeout(self.call_timeout, crediting).await.map_err(|_| too_late("ack"))??;
+            self.crediting = None;
+        }
+        Ok(())
     }
 }
 

@@ -124,7 +124,7 @@ mod tests {
             currency: "EUR".parse().unwrap(),
             starts_at: from_millis(1_000),
             ends_at: from_millis(2_000),
-            hold: Duration::from_secs(600),
+            hold: Duration::from_mins(10),
             limit_per_shopper: Quantity::try_from(4).unwrap(),
             paused: false,
             revision: Revision(1),

@@ -67,7 +67,7 @@ fn image_description_and_product_limit_may_be_left_out() {
         .filter(|line| {
             !["image", "description", "limit_per_shopper = 2"].iter().any(|f| line.starts_with(f))
         })
-        .map(|line| format!("{line}\n"))
+        .flat_map(|line| [line, "\n"])
         .collect();
     let file = parse(&short).unwrap();
     assert_eq!(file.products[0].description, "");
@@ -246,7 +246,7 @@ fn everything_wrong_is_told_at_once_in_order_of_lines() {
 
 #[test]
 fn a_wholly_wrong_file_does_not_fill_the_terminal() {
-    let many: String = (0..500).map(|n| format!("x{n} = 1\n")).collect();
+    let many: String = (0..500).flat_map(|n| [format!("x{n}"), " = 1\n".into()]).collect();
     let shown = parse(&many).unwrap_err().to_string();
     assert_eq!(shown.lines().count(), 51);
     assert!(shown.ends_with("and 452 more"), "{shown}");
