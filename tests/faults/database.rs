@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 
 use super::{blocking, crowd::Crowd, paper};
-use crate::harness::{Plan, SALE, Servers};
+use crate::harness::{Plan, SALE, Servers, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn browsing_and_carts_go_on_without_postgres_and_checkouts_pause() {
@@ -14,6 +14,12 @@ async fn browsing_and_carts_go_on_without_postgres_and_checkouts_pause() {
     shop.import(SALE).await;
     shop.until_open("run").await;
     let crowd = Crowd::start(&shop, &[&shop.url]);
+    // a process that has just begun hears of a sale's stock within a second
+    until("a view of the stock", async || {
+        let stock = shop.shopper().await.get("/sales/run/stock").await;
+        stock.body["CAP"]["held"].as_i64() > Some(0)
+    })
+    .await;
     let postgres = shop.servers.postgres.as_ref().unwrap();
     for _ in 0..2 {
         crowd.until_promised(150).await;
