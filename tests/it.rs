@@ -10,6 +10,7 @@
 
 mod catalog;
 mod checkout;
+mod faults;
 mod harness;
 mod inventory;
 mod platform;
