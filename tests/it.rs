@@ -13,3 +13,4 @@ mod checkout;
 mod harness;
 mod inventory;
 mod platform;
+mod protocol;
