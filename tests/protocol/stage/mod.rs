@@ -102,7 +102,8 @@ pub(super) struct Stage {
 impl Stage {
     /// The sale of [`FILE`], open, with nobody in it.
     pub(super) async fn open() -> Self {
-        let shop = Plan { web: false, ..Plan::default() }.roles(&[]).start().await;
+        let plan = Plan { web: false, ..Plan::default() }.roles(&[]);
+        let shop = Box::pin(plan.start()).await;
         shop.import(FILE).await;
         let app = shop.app.clone();
         app.rabbit.wait_connected(PATIENCE).await.expect("a connection to RabbitMQ");
@@ -157,14 +158,14 @@ impl Stage {
     pub(super) async fn end(self, rule: Rule) {
         let shop = self.shop.lock().unwrap().take().unwrap();
         if rule.is_left_out() {
-            return shop.discard().await;
+            return Box::pin(shop.discard()).await;
         }
         if !self.is_open().await {
             self.open_again().await;
         }
         self.expire().await;
         self.take_over().await;
-        shop.close().await;
+        Box::pin(shop.close()).await;
     }
 }
 
