@@ -68,15 +68,15 @@ impl Stage {
 
     /// A keeper's look, while a writer is at work.
     pub(crate) async fn tend(&self, keeper: &Opening) -> anyhow::Result<Tended> {
-        let writer = async {
+        let writer = Box::pin(async {
             loop {
                 // the broker may be away just now
                 let _ = self.try_take_over().await;
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
-        };
+        });
         tokio::select! {
-            tended = keeper.tend(&self.kept) => tended,
+            tended = Box::pin(keeper.tend(&self.kept)) => tended,
             () = writer => unreachable!("a writer never ends"),
         }
     }
