@@ -327,7 +327,7 @@ fn quantity(count: i64) -> Result<Quantity, InventoryError> {
     Quantity::try_from(count).map_err(|_| unexpected(&format!("quantity {count}")))
 }
 
-/// Numbers as one MessagePack array, each in five bytes.
+/// Numbers as one `MessagePack` array, each in five bytes.
 fn message_pack(numbers: &[u32]) -> Vec<u8> {
     let mut packed = Vec::with_capacity(5 * (numbers.len() + 1));
     packed.push(0xdd);
