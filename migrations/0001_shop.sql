@@ -17,6 +17,8 @@ CREATE TABLE sales (
     revision bigint NOT NULL,
     -- offsets such as "+2m" in the sale's file count from here
     first_imported_at timestamptz NOT NULL,
+    -- an import found it open: prices, hold and currency stay, even when it is put off
+    fixed boolean NOT NULL DEFAULT false,
     CONSTRAINT sales_order_check CHECK (starts_at < ends_at)
 );
 
@@ -102,7 +104,9 @@ CREATE TABLE cart_streams (
     generation bigint NOT NULL,
     next_offset bigint NOT NULL DEFAULT 0,
     -- set with a new generation, cleared when every claim was published to it again
-    republish boolean NOT NULL DEFAULT false
+    republish boolean NOT NULL DEFAULT false,
+    -- when the writer had last taken over all there was
+    caught_up_at timestamptz NOT NULL DEFAULT now()
 );
 
 CREATE TABLE cart_lines (

@@ -11,6 +11,12 @@
 //! - [`web`] and [`workers`]: the doors; they decode, call one verb and present.
 //! - [`cli`]: the commands.
 
+pub mod app;
+pub mod cli;
+
+pub mod flows;
 pub mod kernel;
 pub mod platform;
 pub mod shop;
+pub mod web;
+pub mod workers;

@@ -1,3 +1,15 @@
-//! What is tested against real servers. `REDIS_URL` names them.
+//! One binary for every test that needs more than a unit: it links once.
+#![allow(
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests say what they expect by panicking"
+)]
 
+mod catalog;
+mod checkout;
+mod harness;
 mod inventory;
+mod platform;

@@ -167,6 +167,12 @@ impl Ids {
         Self(Arc::new(Uuid::now_v7))
     }
 
+    /// A name that nothing else has.
+    #[must_use]
+    pub fn unique(&self) -> Uuid {
+        (self.0)()
+    }
+
     /// A new shopper.
     #[must_use]
     pub fn shopper(&self) -> ShopperId {

@@ -1,3 +1,14 @@
-//! The outside world, with no word of the shop.
+//! The outside world: configuration, servers, processes. No word of the shop, except that the
+//! configuration lists every room's settings in one place.
 
+pub mod batcher;
+pub mod config;
+pub mod metrics;
+pub mod postgres;
+pub mod rabbit;
+pub mod recent;
 pub mod redis;
+pub mod secret;
+pub mod shutdown;
+pub mod supervisor;
+pub mod telemetry;

@@ -1,3 +1,10 @@
-//! The rooms: each owns its tables, its keys and its rules.
+//! The rooms of the shop. Each owns its tables, its keys and its rules, and none knows another.
 
+pub mod accounts;
+pub mod cart;
+pub mod catalog;
+pub mod dead_letters;
 pub mod inventory;
+pub mod orders;
+pub mod payments;
+pub mod sales;

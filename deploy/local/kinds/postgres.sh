@@ -136,19 +136,19 @@ kill_processes() {
 
 # Server processes outlive a killed postmaster by a moment, and hold the shared memory without
 # which the next one refuses to start. They work inside the data folder, which is how they are
-# known as ours. The lock file of a dead postmaster would stop us only if its number had been
-# given to another process of the same user, so it goes.
+# known as ours. The lock files of a dead postmaster would stop us when its number is still, or
+# again, that of some process, so they go.
 end_leftovers() {
-    local dir=$1 data link pid
+    local dir=$1 place data link pid
     if [ ! -s "$dir/place" ] || ! gone "$dir/pid"; then return 0; fi
-    data=$(<"$dir/place")/data
-    choose_owner
+    place=$(<"$dir/place")
+    data=$place/data
     for link in /proc/[0-9]*/cwd; do
         [ "$(readlink "$link" 2>/dev/null)" = "$data" ] || continue
         pid=${link#/proc/}
         kill -KILL "${pid%/cwd}" 2>/dev/null || true
     done
-    "${AS_OWNER[@]}" rm -f "$data/postmaster.pid"
+    rm -f "$data/postmaster.pid" "$place/socket/".s.PGSQL.*
 }
 
 wipe_data() {

@@ -23,6 +23,29 @@ find_programs() {
     [ -x "$EPMD" ]
 }
 
+# A view of the installation without the plugins, none of which we enable. The broker searches the
+# folder of every plugin for every module it loads at start, which is half of its starting time.
+make_lean_view() {
+    local view=$1/view home entry lean=()
+    rm -rf "$view"
+    # RabbitMQ's scripts take no blanks in the name of their own folder.
+    case $view in *[[:space:]]*) return 0 ;; esac
+    home=$(dirname "$(dirname "$(readlink -f "$RABBITMQ_BIN/rabbitmq-server")")")
+    if [ ! -f "$home/sbin/rabbitmq-env" ] || [ ! -d "$home/plugins" ]; then return 0; fi
+    for entry in "$home"/plugins/*; do
+        case ${entry##*/} in
+        rabbitmq_prelaunch* | README) lean+=("$entry") ;;
+        rabbitmq_*) ;;
+        *) lean+=("$entry") ;;
+        esac
+    done
+    mkdir -p "$view/plugins"
+    ln -s "${lean[@]}" "$view/plugins/"
+    for entry in "$home"/*; do
+        [ "${entry##*/}" = plugins ] || ln -s "$entry" "$view/"
+    done
+}
+
 # The surroundings of the broker and of its control program.
 rabbit_environment() {
     local dir=$1 name threads
@@ -46,6 +69,10 @@ rabbit_environment() {
     export RABBITMQ_GENERATED_CONFIG_DIR=$dir/data/config
     export RABBITMQ_PID_FILE=$dir/data/pid
     export RABBITMQ_LOGS=-
+    if [ -d "$dir/view" ]; then
+        export RABBITMQ_SCRIPTS_DIR=$dir/view/sbin
+        export RABBITMQ_PLUGINS_DIR=$dir/view/plugins
+    fi
     # With input allowed the script becomes the virtual machine instead of watching over it, so
     # that its number is the broker's; -noinput then says that there is none after all. No busy
     # waiting, few schedulers: tests share their two cores with several brokers.
@@ -63,6 +90,7 @@ start_processes() {
     chmod 400 "$dir/home/.erlang.cookie"
     choose_port "$dir" port
     choose_port "$dir" dist-port
+    make_lean_view "$dir"
     printf '[].\n' >"$dir/enabled_plugins"
     cat >"$dir/rabbitmq.conf" <<CONF
 listeners.tcp.1 = 127.0.0.1:$(<"$dir/port")

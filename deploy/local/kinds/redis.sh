@@ -22,7 +22,7 @@ start_processes() {
     cat >"$dir/redis.conf" <<CONF
 bind 127.0.0.1
 port $port
-dir $dir/data
+dir "$dir/data"
 daemonize no
 save ""
 appendonly no

@@ -22,6 +22,7 @@ mod model;
 mod opening;
 mod redis;
 mod reply;
+pub mod store;
 mod taking;
 mod terms;
 

@@ -1,6 +1,6 @@
 //! Taking units and giving them back.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{
     Inventory,
@@ -107,6 +107,33 @@ impl Inventory {
         found.sort_by_key(|line| line.version);
         found.dedup_by_key(|line| line.version);
         Ok(found)
+    }
+
+    /// Units on their way back, per SKU; they still count as held. For audits: it reads all.
+    pub async fn returning_units(
+        &self,
+        bucket: &Bucket,
+        epoch: Epoch,
+    ) -> Result<BTreeMap<Sku, i64>, InventoryError> {
+        let (mut cursor, mut returns) = (0, BTreeMap::new());
+        loop {
+            let (next, mut page) = self.scan(bucket, epoch, "returns", cursor).await?;
+            while !page.is_empty() {
+                let seq = page.int()?;
+                // a scan may meet an entry twice
+                returns.insert(seq, page.text()?);
+            }
+            cursor = next;
+            if cursor == 0 {
+                break;
+            }
+        }
+        let mut units = BTreeMap::new();
+        for packed in returns.values() {
+            let (sku, returned) = read_returned(packed)?;
+            *units.entry(sku).or_default() += returned;
+        }
+        Ok(units)
     }
 
     /// Says every line of these shoppers again under new versions, zero lines included, by rising
@@ -321,6 +348,14 @@ fn read_return(version: Version, packed: &str) -> Result<CartLine, InventoryErro
         expires_at: (expires > 0).then(|| from_millis(expires)),
         version,
     })
+}
+
+/// The SKU of a return and the units that are on their way back.
+fn read_returned(packed: &str) -> Result<(Sku, i64), InventoryError> {
+    match packed.split(';').collect::<Vec<_>>().as_slice() {
+        [_who, sku, units, _wanted, _expires] => Ok((parse(sku)?, parse(units)?)),
+        _ => Err(unexpected(&format!("return {packed:?}"))),
+    }
 }
 
 fn quantity(count: i64) -> Result<Quantity, InventoryError> {

@@ -1,0 +1,60 @@
+//! `stampede audit`
+
+use super::{failure::Failure, progress, rooms::Rooms, table::table};
+use crate::{flows::reconciliation::Audit, platform::config::Config, shop::dead_letters};
+
+pub(super) async fn run(config: &Config) -> Result<(), Failure> {
+    let Rooms { pool, auditor, .. } = Rooms::new(config)?;
+    let audits = progress::shown("auditing", auditor.all()).await.map_err(Failure::from_anyhow)?;
+    let header =
+        ["sale", "sku", "total", "available", "held", "sold", "paid", "on paper", "returning"];
+    println!("{}", table(header, audits.iter().flat_map(rows)));
+    let mut breaches = 0;
+    for audit in &audits {
+        let slug = &audit.sale.slug;
+        match audit.epoch {
+            None => println!("{slug}: closed in Redis; only orders were compared with totals"),
+            Some(_) if !audit.quiet => {
+                println!("{slug}: shoppers are at work; claims were not summed at one instant");
+            }
+            Some(_) => {}
+        }
+        if audit.open_checkouts > 0 {
+            println!("{slug}: {} checkouts are under way", audit.open_checkouts);
+        }
+        for breach in &audit.breaches {
+            println!("BREACH {slug} {breach}");
+            breaches += 1;
+        }
+    }
+    for breach in auditor.payments().await.map_err(Failure::from_anyhow)? {
+        println!("BREACH {breach}");
+        breaches += 1;
+    }
+    let letters = dead_letters::store::count_waiting(&pool).await?;
+    if letters > 0 {
+        println!("{letters} dead letters wait: stampede dead-letters list");
+    }
+    if breaches > 0 {
+        return Err(Failure::Failed(anyhow::anyhow!("{breaches} breaches")));
+    }
+    println!("ok: every unit is where it should be");
+    Ok(())
+}
+
+fn rows(audit: &Audit) -> impl Iterator<Item = [String; 9]> + '_ {
+    audit.skus.iter().map(|(sku, sums)| {
+        let counted = |of: i64| audit.epoch.map_or_else(|| "-".to_owned(), |_| of.to_string());
+        [
+            audit.sale.slug.to_string(),
+            sku.to_string(),
+            sums.total.to_string(),
+            counted(sums.counted.available),
+            counted(sums.counted.held),
+            counted(sums.counted.sold),
+            sums.paid.to_string(),
+            sums.held_on_paper.to_string(),
+            counted(sums.returning),
+        ]
+    })
+}

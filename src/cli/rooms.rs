@@ -1,0 +1,49 @@
+//! The rooms of the commands that do one thing and end.
+
+use sqlx::PgPool;
+
+use super::failure::Failure;
+use crate::{
+    flows::{cart_intake::CartIntake, reconciliation::Auditor, sale_terms::SaleTerms},
+    kernel::clock::Clock,
+    platform::{
+        config::Config,
+        postgres,
+        redis::{Redis, RedisOptions},
+    },
+    shop::{
+        inventory::{Inventory, Scripts},
+        sales::Sales,
+    },
+};
+
+/// What needs Postgres and Redis only.
+pub(super) struct Rooms {
+    pub(super) pool: PgPool,
+    pub(super) sale_terms: SaleTerms,
+    pub(super) auditor: Auditor,
+    pub(super) intake: CartIntake,
+}
+
+impl Rooms {
+    /// With connections of their own, made when they are needed.
+    pub(super) fn new(config: &Config) -> Result<Self, Failure> {
+        let pool = postgres::connect(&config.postgres)?;
+        let options = RedisOptions {
+            pool_size: config.redis.pool_size,
+            connect_timeout: config.redis.connect_timeout,
+            reply_timeout: config.redis.call_timeout,
+        };
+        let redis = Redis::new(config.redis.url.expose(), options).map_err(Failure::failed)?;
+        let clock = Clock::system();
+        let prefix = &config.redis.prefix;
+        let inventory = Inventory::new(redis, prefix, clock.clone(), Scripts::production());
+        let (sales, grace) = (Sales::new(pool.clone()), config.checkout.grace);
+        Ok(Self {
+            auditor: Auditor::new(pool.clone(), inventory.clone()),
+            intake: CartIntake::new(pool.clone(), clock.clone()),
+            sale_terms: SaleTerms::new(pool.clone(), inventory, sales, clock, grace),
+            pool,
+        })
+    }
+}

@@ -1,0 +1,267 @@
+//! Buying a cart: a saga over the stock, the payment provider and the order.
+//!
+//! Owns the table `checkouts`. What always holds: nothing happens before the order and its
+//! checkout are on record, with ids and wanted lines; each step is on record before its effect;
+//! every checkout ends, whoever dies on the way: paid, or with nothing bought and nothing charged.
+//!
+//! In reading order: here a purchase becomes an order; [`saga`] has the steps and their undos;
+//! [`owner`] carries a checkout from step to step; [`resume`] takes over what was left.
+
+mod basket;
+mod error;
+mod model;
+mod owner;
+mod resume;
+mod saga;
+mod store;
+
+use std::time::Duration;
+
+use chrono::Days;
+use serde::Serialize;
+use sqlx::PgPool;
+
+pub use error::CheckoutError;
+pub use model::{Refusal, Step};
+pub use owner::{Moment, Schedule};
+
+use self::{
+    basket::Basket,
+    model::{Lease, Saga},
+};
+use crate::{
+    kernel::{
+        clock::{Clock, Timestamp},
+        ids::{Bucket, Ids, OrderId, ShopperId},
+    },
+    shop::{
+        catalog::Catalog,
+        inventory::Inventory,
+        orders::{
+            self, BoundKey, Email, IdempotencyKey, NewOrder, Order, OrderStatus, RequestHash,
+            Shipping,
+        },
+        payments::sandbox::{Method, Sandbox},
+        sales::Sale,
+    },
+};
+
+/// How long a shopper waits for the outcome before he hears that it is not known yet: within the
+/// five seconds that are promised, and longer than the provider may take.
+const PATIENCE: Duration = Duration::from_millis(4_500);
+/// For how long after its sale a key is remembered.
+const KEPT_DAYS: Days = Days::new(30);
+
+/// What the flow may be set to.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// How long an owner may count on a checkout; at least two seconds longer than the payment
+    /// provider may take.
+    pub lease: Duration,
+}
+
+/// What a shopper asks for: his whole cart, under a key.
+#[derive(Debug, Clone)]
+pub struct Purchase<'a> {
+    /// Where.
+    pub sale: &'a Sale,
+    /// Who.
+    pub shopper: ShopperId,
+    /// His name for this wish.
+    pub key: IdempotencyKey,
+    /// Where the receipt goes.
+    pub email: Email,
+    /// Where the goods go.
+    pub shipping: Shipping,
+    /// How it is paid.
+    pub method: Method,
+    /// The version of the cart that he saw, if just that one is to be bought.
+    pub cart_version: Option<String>,
+}
+
+/// What became of a purchase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Placed {
+    /// Paid, once.
+    Paid(Order),
+    /// The outcome is not known yet; it will be.
+    Pending(Order),
+    /// The charge was refused; the hold is still the shopper's until it ends.
+    Declined(Order),
+}
+
+/// The flow. Cheap to clone.
+#[derive(Clone)]
+pub struct Checkout {
+    pool: PgPool,
+    inventory: Inventory,
+    catalog: Catalog,
+    payments: Sandbox,
+    clock: Clock,
+    ids: Ids,
+    settings: Settings,
+    schedule: Option<Schedule>,
+}
+
+impl Checkout {
+    /// Orders are kept in `pool`, ids come from `ids`.
+    #[must_use]
+    pub fn new(
+        pool: PgPool,
+        inventory: Inventory,
+        catalog: Catalog,
+        payments: Sandbox,
+        (clock, ids): (Clock, Ids),
+        settings: Settings,
+    ) -> Self {
+        Self { pool, inventory, catalog, payments, clock, ids, settings, schedule: None }
+    }
+
+    /// The same flow with something to happen between single steps: how tests kill an owner, or
+    /// open the sale again, at a given moment.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_schedule(self, schedule: Schedule) -> Self {
+        Self { schedule: Some(schedule), ..self }
+    }
+
+    /// Buys the shopper's cart. Repeated under the same key it answers with what has become of the
+    /// order; a refusal before there was an order is not remembered.
+    ///
+    /// The checkout goes on when the caller goes away or loses patience.
+    pub async fn place(&self, purchase: Purchase<'_>) -> Result<Placed, CheckoutError> {
+        let hash = purchase.hash()?;
+        if let Some(bound) = self.bound(&purchase).await? {
+            return self.repeat(&bound, hash).await;
+        }
+        let saga = match self.order(&purchase, hash).await {
+            Ok(saga) => saga,
+            // The same request may have come twice, and the other one was faster.
+            Err(refused) => {
+                return match self.bound(&purchase).await? {
+                    Some(bound) => self.repeat(&bound, hash).await,
+                    None => Err(refused),
+                };
+            }
+        };
+        let order = saga.order;
+        let flow = self.clone();
+        let carried = tokio::spawn(async move { flow.carry(saga).await });
+        // However it went, and whoever carried it at last, the order says what is true.
+        let _ = tokio::time::timeout(PATIENCE, carried).await;
+        self.present(order).await
+    }
+
+    async fn bound(&self, purchase: &Purchase<'_>) -> Result<Option<BoundKey>, CheckoutError> {
+        Ok(orders::store::bound_key(&self.pool, purchase.shopper, &purchase.key).await?)
+    }
+
+    /// The answer to a key that was used before.
+    async fn repeat(&self, bound: &BoundKey, hash: RequestHash) -> Result<Placed, CheckoutError> {
+        if !bound.is_of(hash) {
+            return Err(CheckoutError::KeyReused);
+        }
+        // In this order: an owner who gets done in between is found to have done it.
+        let in_flight = store::is_with_first_owner(&self.pool, bound.order).await?;
+        let placed = self.present(bound.order).await?;
+        if let Placed::Pending(order) = &placed
+            && in_flight
+            && self.clock.now() < order.created_at + PATIENCE
+        {
+            return Err(CheckoutError::CheckoutInProgress);
+        }
+        Ok(placed)
+    }
+
+    /// The order's present state as an answer.
+    async fn present(&self, order: OrderId) -> Result<Placed, CheckoutError> {
+        let mut conn = self.pool.acquire().await?;
+        let order = orders::store::by_id(&mut conn, order)
+            .await?
+            .ok_or_else(|| anyhow::anyhow!("the order {order} is gone"))?;
+        match order.status {
+            OrderStatus::Paid | OrderStatus::Refunded => Ok(Placed::Paid(order)),
+            OrderStatus::Pending => Ok(Placed::Pending(order)),
+            OrderStatus::Declined => Ok(Placed::Declined(order)),
+            OrderStatus::Cancelled => Err(match order.reason.as_deref().and_then(Refusal::parse) {
+                Some(refusal) => refusal.into(),
+                None => anyhow::anyhow!("{} was cancelled for no known reason", order.id).into(),
+            }),
+        }
+    }
+
+    /// Looks at the cart and puts order, key and checkout on record, in one transaction, before
+    /// anything else happens.
+    async fn order(
+        &self,
+        purchase: &Purchase<'_>,
+        hash: RequestHash,
+    ) -> Result<Saga, CheckoutError> {
+        let bucket = Bucket::first(purchase.sale.slug.clone());
+        let Basket { lines, total } = self.basket(purchase, &bucket).await?;
+        let saga = Saga {
+            order: self.ids.order(),
+            sale: purchase.sale.id,
+            bucket,
+            shopper: purchase.shopper,
+            step: Step::Begin,
+            attempt: Saga::FIRST_ATTEMPT,
+            lease: Lease::of(self.settings.lease),
+            method: purchase.method,
+            total,
+            wanted: lines.iter().map(|line| (line.sku.clone(), line.quantity)).collect(),
+            ending: None,
+            settled: None,
+        };
+        let order = NewOrder {
+            id: saga.order,
+            sale: saga.sale,
+            shopper: saga.shopper,
+            email: purchase.email.clone(),
+            shipping: purchase.shipping.clone(),
+            lines,
+            total,
+            created_at: self.clock.now(),
+        };
+        let mut tx = self.pool.begin().await?;
+        orders::store::insert(&mut tx, &order).await?;
+        let bound = (saga.order, hash);
+        let kept = keep_until(purchase.sale.ends_at);
+        orders::store::bind_key(&mut *tx, saga.shopper, &purchase.key, bound, kept).await?;
+        store::insert(&mut *tx, &saga, self.settings.lease).await?;
+        tx.commit().await?;
+        Ok(saga)
+    }
+}
+
+impl Purchase<'_> {
+    /// The hash of all that was asked for, by which a key knows its request.
+    fn hash(&self) -> Result<RequestHash, CheckoutError> {
+        #[derive(Serialize)]
+        struct Canonical<'a> {
+            sale: &'a str,
+            email: &'a Email,
+            shipping: &'a Shipping,
+            method: &'a str,
+            cart_version: Option<&'a str>,
+        }
+        let canonical = Canonical {
+            sale: self.sale.slug.as_str(),
+            email: &self.email,
+            shipping: &self.shipping,
+            method: self.method.as_str(),
+            cart_version: self.cart_version.as_deref(),
+        };
+        RequestHash::of(&canonical).map_err(|error| anyhow::Error::from(error).into())
+    }
+}
+
+fn keep_until(ends_at: Timestamp) -> Timestamp {
+    ends_at.checked_add_days(KEPT_DAYS).unwrap_or(ends_at)
+}
+
+impl std::fmt::Debug for Checkout {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Checkout").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,221 @@
+//! Owning a checkout: carrying it from step to step, each on record before its effect.
+//!
+//! An owner has an attempt number and a lease. Every record is a compare-and-set of step and
+//! attempt, so whoever was overtaken notices before he does harm; and every call of the stock ends
+//! before the lease does, so nobody's `begin` arrives after his successor's `abort`.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::TimeDelta;
+use futures_util::future::BoxFuture;
+use tokio::time::{Instant, sleep};
+
+use super::{
+    Checkout,
+    model::{Ending, Lease, Record, Saga, Step, Turn},
+    store,
+};
+use crate::{
+    kernel::{clock::Timestamp, version::Epoch},
+    shop::{
+        cart,
+        inventory::InventoryError,
+        orders::{self, OrderStatus},
+        sales,
+    },
+};
+
+/// By how much every call of the stock ends before the lease does: more than clocks and roads
+/// differ.
+const MARGIN: Duration = Duration::from_secs(2);
+/// How long an owner waits for a sale that is just being opened; an opening takes about one.
+const CLOSED_WAIT: Duration = Duration::from_secs(2);
+/// How often he looks meanwhile.
+const CLOSED_PAUSE: Duration = Duration::from_millis(100);
+
+/// Why an owner lets go of a checkout that is not done.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// Somebody else owns it, or it is done.
+    Overtaken,
+    /// Nothing can be done now, and nothing is under way that may still arrive.
+    Later(&'static str),
+    /// Something may still be under way: nobody may go on before the lease is over.
+    Unsure(anyhow::Error),
+    /// What should not be. It is tried again, for nothing may be left half done.
+    Broken(anyhow::Error),
+}
+
+/// A moment between two single steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// The step is on record, its effect did not take place.
+    Recorded(Step),
+    /// Its effect took place, which is not on record.
+    Happened(Step),
+}
+
+/// What happens at a moment; false ends the owner there and then, as a kill would.
+pub type Schedule = Arc<dyn Fn(Moment) -> BoxFuture<'static, bool> + Send + Sync>;
+
+impl Checkout {
+    /// Carries a checkout as far as it goes, and leaves it so that somebody else can go on.
+    pub(super) async fn carry(&self, mut saga: Saga) {
+        let Err(reason) = self.carry_on(&mut saga).await else { return };
+        let (order, step, attempt) = (saga.order, saga.step, saga.attempt);
+        match reason {
+            Stop::Overtaken => tracing::info!(%order, attempt, "a checkout has another owner"),
+            Stop::Later(reason) => {
+                tracing::info!(%order, ?step, attempt, reason, "a checkout is left for later");
+                if let Err(error) = store::leave(&self.pool, order, attempt, pause(attempt)).await {
+                    tracing::warn!(%order, %error, "a checkout is left to the end of its lease");
+                }
+            }
+            Stop::Unsure(error) => {
+                tracing::warn!(%order, ?step, attempt, error = format!("{error:#}"),
+                    "the outcome of a checkout's step is not known");
+            }
+            Stop::Broken(error) => {
+                tracing::error!(%order, ?step, attempt, error = format!("{error:#}"),
+                    "a checkout cannot go on");
+            }
+        }
+    }
+
+    async fn carry_on(&self, saga: &mut Saga) -> Result<(), Stop> {
+        while saga.step != Step::Done {
+            self.moment(Moment::Recorded(saga.step)).await?;
+            let turn = self.turn(saga).await?;
+            self.moment(Moment::Happened(saga.step)).await?;
+            self.record(saga, turn).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes down what a step did and what comes next, in one transaction.
+    ///
+    /// If the sale was opened again since the stock was asked, nothing is written, and the step is
+    /// done again: the rebuilt stock does not know of it, and its unit may be somebody else's. The
+    /// epoch's row is locked in share mode to the commit, so that an opening comes wholly before
+    /// this record or wholly after it.
+    async fn record(&self, saga: &mut Saga, turn: Turn) -> Result<(), Stop> {
+        let lease = Lease::of(self.settings.lease);
+        let mut tx = self.pool.begin().await?;
+        if let Some(ran_in) = turn.ran_in {
+            let epoch =
+                sales::store::epoch_for_share(&mut tx, saga.sale, saga.bucket.number).await?;
+            if epoch != ran_in {
+                tracing::info!(order = %saga.order, step = ?saga.step, "the sale was opened again");
+                return Ok(());
+            }
+        }
+        if !store::advance(&mut *tx, saga, turn.next, self.settings.lease).await? {
+            return Err(Stop::Overtaken);
+        }
+        match &turn.record {
+            Record::StepAlone | Record::Settled(_) => {}
+            Record::Paid(zero) => {
+                let (paid, now) = (OrderStatus::Paid, self.clock.now());
+                orders::store::conclude(&mut *tx, saga.order, paid, None, Some(now)).await?;
+                cart::store::upsert(&mut tx, saga.sale, zero).await?;
+            }
+            Record::Undo(ending) => store::set_ending(&mut *tx, saga.order, ending).await?,
+            Record::Refused(refusal) => {
+                let ending = Ending::cancelled(*refusal);
+                store::set_ending(&mut *tx, saga.order, &ending).await?;
+                orders::store::unbind_key(&mut *tx, saga.shopper, saga.order).await?;
+            }
+            Record::Undone => {
+                let ending = saga.ending.as_ref().ok_or_else(|| {
+                    Stop::Broken(anyhow::anyhow!("an undone checkout without an ending"))
+                })?;
+                let reason = Some(ending.reason.as_str());
+                orders::store::conclude(&mut *tx, saga.order, ending.status, reason, None).await?;
+            }
+        }
+        tx.commit().await?;
+        saga.follow(turn, lease);
+        Ok(())
+    }
+
+    /// Asks the stock under the epoch on record, again for a while if it is closed.
+    pub(super) async fn stock<T, F>(
+        &self,
+        saga: &Saga,
+        ask: impl Fn(Epoch, Timestamp) -> F,
+    ) -> Result<(Epoch, T), Stop>
+    where
+        F: Future<Output = Result<T, InventoryError>>,
+    {
+        let patience = Instant::now() + CLOSED_WAIT;
+        loop {
+            let epoch = sales::store::epoch(&self.pool, saga.sale, saga.bucket.number).await?;
+            let error = match ask(epoch, self.deadline(saga)).await {
+                Ok(answer) => return Ok((epoch, answer)),
+                Err(error) => error,
+            };
+            match error {
+                InventoryError::Late => return Err(Stop::Later("the lease is nearly over")),
+                // A begin whose answer was lost may yet arrive, and after a second one, an abort
+                // and the end of this checkout it would freeze the cart for nobody. Any other verb
+                // finds a cart that is no longer frozen for it.
+                InventoryError::Unavailable(error) if saga.step == Step::Begin => {
+                    return Err(Stop::Unsure(error.into()));
+                }
+                InventoryError::Closed | InventoryError::Unavailable(_) => {}
+                InventoryError::Unexpected(what) => {
+                    return Err(Stop::Broken(anyhow::anyhow!(what)));
+                }
+            }
+            if Instant::now() >= patience {
+                return Err(Stop::Later("the stock is closed"));
+            }
+            sleep(CLOSED_PAUSE).await;
+        }
+    }
+
+    /// The end of what is left of the lease, less the margin, in Redis' time.
+    fn deadline(&self, saga: &Saga) -> Timestamp {
+        let rest = TimeDelta::from_std(saga.lease.rest()).unwrap_or(TimeDelta::MAX);
+        let margin = TimeDelta::from_std(MARGIN).unwrap_or_default();
+        let now = self.inventory.redis_now();
+        now.checked_add_signed(rest - margin).unwrap_or(now)
+    }
+
+    async fn moment(&self, moment: Moment) -> Result<(), Stop> {
+        match &self.schedule {
+            Some(schedule) if !schedule(moment).await => {
+                Err(Stop::Unsure(anyhow::anyhow!("ended by the schedule at {moment:?}")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Saga {
+    /// Takes over what was recorded.
+    fn follow(&mut self, turn: Turn, lease: Lease) {
+        self.step = turn.next;
+        self.lease = lease;
+        match turn.record {
+            Record::Settled(zero) => self.settled = Some(zero),
+            Record::Undo(ending) => self.ending = Some(ending),
+            Record::Refused(refusal) => self.ending = Some(Ending::cancelled(refusal)),
+            Record::StepAlone | Record::Paid(_) | Record::Undone => {}
+        }
+    }
+}
+
+/// How long to leave a checkout alone that cannot go on: a second at first, more the longer it
+/// takes, ten at most. Every owner counts as an attempt, and so does everyone who leaves.
+fn pause(attempt: i32) -> Duration {
+    let seconds = u64::try_from(attempt / 10).unwrap_or_default();
+    Duration::from_secs(seconds.clamp(1, 10))
+}
+
+impl From<sqlx::Error> for Stop {
+    fn from(error: sqlx::Error) -> Self {
+        // A commit whose answer was lost may have been carried out.
+        Self::Unsure(error.into())
+    }
+}

@@ -1,0 +1,49 @@
+//! What writes through more than one room. Each flow is one address for its order of steps, its
+//! transaction and its undo.
+
+pub mod cart_intake;
+pub mod cart_lines;
+pub mod checkout;
+pub mod opening;
+pub mod reconciliation;
+pub mod sale_terms;
+pub mod stock_flush;
+
+use std::time::Duration;
+
+use crate::{
+    kernel::quantity::{InvalidQuantity, Quantity},
+    shop::{
+        catalog::Product,
+        inventory::{SkuTerms, Terms},
+        sales::Sale,
+    },
+};
+
+/// What Redis must know of a sale and its products.
+pub(crate) fn stock_terms(
+    sale: &Sale,
+    products: &[Product],
+    grace: Duration,
+) -> Result<Terms, InvalidQuantity> {
+    let mut skus = Vec::new();
+    for product in products {
+        for sku in &product.skus {
+            skus.push(SkuTerms {
+                sku: sku.sku.clone(),
+                product: product.slug.clone(),
+                product_limit: product.limit.unwrap_or(Quantity::ZERO),
+                total: sku.total.try_into()?,
+            });
+        }
+    }
+    Ok(Terms {
+        paused: sale.paused,
+        starts_at: sale.starts_at,
+        ends_at: sale.ends_at,
+        hold: sale.hold,
+        grace,
+        limit: sale.limit_per_shopper,
+        skus,
+    })
+}

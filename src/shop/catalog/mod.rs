@@ -1,0 +1,89 @@
+//! The catalogue: products, their SKUs and pictures.
+//!
+//! Owns the tables `products`, `skus` and `images`. A picture is stored under the hash of its bytes
+//! and never changes. Products change only together with their sale's revision, so what is known
+//! here is read again exactly when the sale, as the caller knows it, has a higher one.
+
+mod image;
+mod model;
+pub mod store;
+mod svg;
+
+use std::{sync::Arc, time::Duration};
+
+use sqlx::PgPool;
+use thiserror::Error;
+
+pub use image::{ContentType, Image, ImageHash, InvalidHash, InvalidImage};
+pub use model::{ImageRef, Product, SaleCatalog, SkuItem};
+
+use crate::{
+    kernel::{ids::SaleId, money::Currency, version::Revision},
+    platform::recent::{Ages, Away, Recent},
+};
+
+/// Freshness is the revision's business; the hour only lets go of what nobody asks for.
+const AGES: Ages = Ages {
+    fresh: Duration::from_hours(1),
+    failure: Duration::from_secs(1),
+    patience: Duration::from_millis(250),
+    first_patience: Duration::from_secs(2),
+};
+
+/// Sales whose products are kept in memory.
+const SALES: u64 = 1_000;
+
+/// Bytes of pictures that are kept in memory.
+const PICTURE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Postgres is away and nothing is known from before.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("the catalogue is unavailable: {0}")]
+pub struct CatalogError(#[from] Away);
+
+/// The catalogue as requests read it. Cheap to clone; clones share what they know.
+#[derive(Debug, Clone)]
+pub struct Catalog {
+    pool: PgPool,
+    sales: Recent<SaleId, SaleCatalog>,
+    images: Recent<ImageHash, Option<Image>>,
+}
+
+impl Catalog {
+    /// Reads through `pool`.
+    #[must_use]
+    pub fn new(pool: PgPool) -> Self {
+        let weigh = |image: &Option<Image>| {
+            let bytes = image.as_ref().map_or(0, |image| image.bytes.len());
+            u32::try_from(bytes).unwrap_or(u32::MAX).saturating_add(100)
+        };
+        Self {
+            pool,
+            sales: Recent::new(AGES, SALES, |_| 1),
+            images: Recent::new(AGES, PICTURE_BYTES, weigh),
+        }
+    }
+
+    /// What the sale sells: as of `revision` or later, or, while Postgres is away, as last known.
+    pub async fn of_sale(
+        &self,
+        sale: SaleId,
+        currency: Currency,
+        revision: Revision,
+    ) -> Result<Arc<SaleCatalog>, CatalogError> {
+        let load = async {
+            let products = store::products(&self.pool, sale, currency).await?;
+            Ok::<_, sqlx::Error>(SaleCatalog::new(products, revision))
+        };
+        let behind = |known: &SaleCatalog| known.revision < revision;
+        Ok(self.sales.get(sale, behind, load).await?)
+    }
+
+    /// A picture by its name; `None` when there is none.
+    pub async fn image(&self, hash: &ImageHash) -> Result<Option<Image>, CatalogError> {
+        let load = store::image(&self.pool, hash);
+        // what is not there yet may come with the next import
+        let image = self.images.get(hash.clone(), Option::is_none, load).await?;
+        Ok(image.as_ref().clone())
+    }
+}

@@ -1,0 +1,115 @@
+//! `/sales/{sale}/cart`: what the shopper holds, for how long, and the way to pay.
+
+use actix_web::{HttpRequest, HttpResponse, web::Data};
+use askama::Template;
+
+use super::{
+    files::{SCRIPT, STYLE},
+    view::{self, LineForm, Moment, Notice, SaleHead, private, redirect},
+};
+use crate::{
+    app::App,
+    kernel::ids::{OrderId, SaleSlug},
+    shop::inventory::CartState,
+    web::{
+        error::Problem,
+        extract::{Form, PathPart, Visitor},
+        shown,
+    },
+};
+
+#[derive(Template)]
+#[template(path = "cart.html", config = "src/web/pages/askama.toml")]
+struct CartPage {
+    sale: SaleHead,
+    lines: Vec<Line>,
+    total: String,
+    expires_at: Option<Moment>,
+    ran_out: bool,
+    /// The order of a checkout under way.
+    order: Option<OrderId>,
+    limit: u32,
+    notice: Option<Notice>,
+}
+
+struct Line {
+    sku: String,
+    title: String,
+    quantity: u32,
+    unit_price: String,
+    price: String,
+}
+
+/// The page.
+pub async fn show(
+    app: Data<App>,
+    request: HttpRequest,
+    visitor: Visitor,
+) -> Result<HttpResponse, Problem> {
+    private(&page(&app, &request, visitor, None).await?, None)
+}
+
+/// The forms on the page, one a line.
+pub async fn set_line(
+    app: Data<App>,
+    request: HttpRequest,
+    visitor: Visitor,
+    form: Form<LineForm>,
+) -> Result<HttpResponse, Problem> {
+    let sale = app.sales.by_slug(&SaleSlug::of(&request)?).await?;
+    let shopper = view::known(visitor, "cart")?;
+    match app.cart_lines.set(&sale, shopper, form.0.sku, form.0.quantity).await {
+        Ok(_) => Ok(redirect(format!("/sales/{}/cart", sale.slug))),
+        Err(error) => {
+            let problem = Problem::from(error);
+            if !view::tellable(&problem) {
+                return Err(problem);
+            }
+            private(&page(&app, &request, visitor, Some(&problem)).await?, Some(&problem))
+        }
+    }
+}
+
+async fn page(
+    app: &App,
+    request: &HttpRequest,
+    visitor: Visitor,
+    problem: Option<&Problem>,
+) -> Result<CartPage, Problem> {
+    let (sale, catalog) = shown::sale(app, &SaleSlug::of(request)?).await?;
+    let mut page = CartPage {
+        sale: SaleHead::new(&sale, shown::now(app)),
+        lines: Vec::new(),
+        total: String::new(),
+        expires_at: None,
+        ran_out: false,
+        order: None,
+        limit: sale.limit_per_shopper.get(),
+        notice: problem.map(Notice::from),
+    };
+    // Who was never here holds nothing, and Redis need not be asked.
+    let Some(shopper) = visitor.0 else { return Ok(page) };
+    let cart = shown::cart(app, &sale, &catalog, shopper).await?;
+    match cart.state {
+        CartState::Open => page.expires_at = cart.expires_at.map(Moment::new),
+        CartState::RanOut => page.ran_out = true,
+        CartState::Frozen(order) => page.order = Some(order),
+    }
+    page.total = cart.total.to_string();
+    page.lines = cart
+        .lines
+        .into_iter()
+        .map(|line| Line {
+            sku: line.sku.to_string(),
+            title: line.title,
+            quantity: line.quantity.get(),
+            unit_price: line.unit_price.to_string(),
+            price: line
+                .unit_price
+                .times(line.quantity)
+                .map(|price| price.to_string())
+                .unwrap_or_default(),
+        })
+        .collect();
+    Ok(page)
+}

@@ -1,0 +1,136 @@
+//! `/sales/{sale}/checkout`: who buys, where it goes, how it is paid.
+
+use actix_web::{HttpRequest, HttpResponse, web::Data};
+use askama::Template;
+
+use super::{
+    files::{SCRIPT, STYLE},
+    view::{self, Moment, Notice, SaleHead, private, redirect},
+};
+use crate::{
+    app::App,
+    flows::checkout::{Placed, Purchase},
+    kernel::ids::SaleSlug,
+    shop::{inventory::CartState, orders::IdempotencyKey},
+    web::{
+        countries,
+        error::{Code, Problem},
+        extract::{Filled, PathPart, Visitor},
+        purchase::Wish,
+        shown::{self, LineShape},
+    },
+};
+
+/// The hidden field that makes a form, sent twice, one purchase.
+const KEY: &str = "idempotency_key";
+
+#[derive(Template)]
+#[template(path = "checkout.html", config = "src/web/pages/askama.toml")]
+struct CheckoutPage<'a> {
+    sale: SaleHead,
+    lines: Vec<LineShape>,
+    total: String,
+    version: &'a str,
+    key: &'a str,
+    expires_at: Option<Moment>,
+    countries: &'static [(&'static str, &'static str)],
+    filled: &'a Filled,
+    problem: Option<&'a Problem>,
+    notice: Option<Notice>,
+}
+
+impl CheckoutPage<'_> {
+    fn value(&self, name: &str) -> &str {
+        self.filled.get(name)
+    }
+
+    fn fault(&self, name: &str) -> Option<&str> {
+        let faults = self.problem.map_or(&[][..], Problem::faults);
+        faults.iter().find(|fault| fault.field == name).map(|fault| &*fault.detail)
+    }
+}
+
+/// The page.
+pub async fn show(
+    app: Data<App>,
+    request: HttpRequest,
+    visitor: Visitor,
+) -> Result<HttpResponse, Problem> {
+    page(&app, &request, visitor, (&Filled::empty(), None)).await
+}
+
+/// The form on the page.
+pub async fn buy(
+    app: Data<App>,
+    request: HttpRequest,
+    visitor: Visitor,
+    filled: Filled,
+) -> Result<HttpResponse, Problem> {
+    match purchase(&app, &request, visitor, &filled).await {
+        Ok(reply) => Ok(reply),
+        Err(problem) if view::tellable(&problem) => {
+            page(&app, &request, visitor, (&filled, Some(&problem))).await
+        }
+        Err(problem) => Err(problem),
+    }
+}
+
+async fn purchase(
+    app: &App,
+    request: &HttpRequest,
+    visitor: Visitor,
+    filled: &Filled,
+) -> Result<HttpResponse, Problem> {
+    let sale = app.sales.by_slug(&SaleSlug::of(request)?).await?;
+    let shopper = view::known(visitor, "cart")?;
+    let key: IdempotencyKey = filled
+        .get(KEY)
+        .parse()
+        .map_err(|_| Problem::new(Code::Malformed, "The form is not complete."))?;
+    let Wish { email, shipping, method, cart_version } = filled.read(KEY)?;
+    let purchase = Purchase { sale: &sale, shopper, key, email, shipping, method, cart_version };
+    match app.checkout.place(purchase).await? {
+        Placed::Paid(order) | Placed::Pending(order) => {
+            Ok(redirect(format!("/orders/{}", order.id)))
+        }
+        Placed::Declined(order) => Err(Problem::declined(order.id)),
+    }
+}
+
+/// The form over the cart as it is now. Without one there is nothing to fill in: back to the cart,
+/// which says why; and a cart that is just being bought has an order to look at.
+async fn page(
+    app: &App,
+    request: &HttpRequest,
+    visitor: Visitor,
+    (filled, problem): (&Filled, Option<&Problem>),
+) -> Result<HttpResponse, Problem> {
+    let (sale, catalog) = shown::sale(app, &SaleSlug::of(request)?).await?;
+    let back = || redirect(format!("/sales/{}/cart", sale.slug));
+    let Some(shopper) = visitor.0 else { return Ok(back()) };
+    let cart = shown::cart(app, &sale, &catalog, shopper).await?;
+    match cart.state {
+        CartState::Frozen(order) => return Ok(redirect(format!("/orders/{order}"))),
+        CartState::Open if !cart.lines.is_empty() => {}
+        CartState::Open | CartState::RanOut => return Ok(back()),
+    }
+    // A key is bound to its order: whoever was refused and tries again makes a new one.
+    let used = problem.is_some_and(|problem| {
+        matches!(problem.code(), Code::PaymentDeclined | Code::Invalid | Code::Malformed)
+    });
+    let fresh = app.ids.unique().simple().to_string();
+    let kept = filled.get(KEY);
+    let page = CheckoutPage {
+        sale: SaleHead::new(&sale, shown::now(app)),
+        total: cart.total.to_string(),
+        version: &cart.version,
+        key: if used || kept.is_empty() { &fresh } else { kept },
+        expires_at: cart.expires_at.map(Moment::new),
+        countries: &countries::ALL,
+        lines: cart.lines,
+        filled,
+        problem,
+        notice: problem.map(Notice::from),
+    };
+    private(&page, problem)
+}

@@ -1,0 +1,80 @@
+//! `/orders/{order}`: what became of a checkout.
+
+use actix_web::{HttpRequest, HttpResponse, web::Data};
+use askama::Template;
+
+use super::{
+    files::{SCRIPT, STYLE},
+    view::{self, Moment, private},
+};
+use crate::{
+    app::App,
+    kernel::ids::OrderId,
+    shop::orders::OrderStatus,
+    web::{
+        error::Problem,
+        extract::{PathPart, Visitor},
+    },
+};
+
+/// How soon a page without a script asks for an outcome again, in seconds.
+const ASK_AGAIN: u32 = 2;
+
+#[derive(Template)]
+#[template(path = "order.html", config = "src/web/pages/askama.toml")]
+struct OrderPage {
+    id: OrderId,
+    sale: String,
+    status: &'static str,
+    reason: Option<&'static str>,
+    lines: Vec<Line>,
+    total: String,
+    created_at: Moment,
+    paid_at: Option<Moment>,
+    refresh: u32,
+}
+
+struct Line {
+    title: String,
+    quantity: u32,
+    unit_price: String,
+}
+
+/// The page. While the outcome is not known it asks again by itself.
+pub async fn show(
+    app: Data<App>,
+    request: HttpRequest,
+    visitor: Visitor,
+) -> Result<HttpResponse, Problem> {
+    let id = OrderId::of(&request)?;
+    let order = app.orders.get(view::known(visitor, "order")?, id).await?;
+    let lines = order.lines.iter().map(|line| Line {
+        title: line.title.clone(),
+        quantity: line.quantity.get(),
+        unit_price: line.unit_price.to_string(),
+    });
+    let page = OrderPage {
+        id,
+        sale: order.sale_slug.to_string(),
+        status: order.status.as_str(),
+        reason: order.reason.as_deref().and_then(in_words),
+        lines: lines.collect(),
+        total: order.total.to_string(),
+        created_at: Moment::new(order.created_at),
+        paid_at: order.paid_at.map(Moment::new),
+        refresh: if order.status == OrderStatus::Pending { ASK_AGAIN } else { 0 },
+    };
+    private(&page, None)
+}
+
+/// Why an order came to nothing. A word that no shopper can make use of is left out.
+fn in_words(reason: &str) -> Option<&'static str> {
+    match reason {
+        "card_declined" => Some("The card was refused."),
+        "hold_expired" => Some("The cart was not paid in time."),
+        "cart_changed" => Some("The cart was changed meanwhile."),
+        "cart_empty" => Some("The cart was empty."),
+        "checkout_in_progress" => Some("Another checkout of the same cart was faster."),
+        _ => None,
+    }
+}

@@ -1,0 +1,72 @@
+//! The loops. Each is shallow: look at what is to be done, call a verb, wait.
+//!
+//! A loop rides out what passes (a server away, a lock held elsewhere) and logs it once a change;
+//! it ends only when the process leaves.
+
+pub mod cart_writer;
+pub mod checkout_resumer;
+pub mod hold_expirer;
+pub mod stock_flusher;
+pub mod stock_keeper;
+pub mod stream_watch;
+
+use std::future::Future;
+
+use futures_util::future::BoxFuture;
+
+use crate::{app::App, platform::shutdown::Shutdown};
+
+/// What a process can do besides serving.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Role {
+    /// Takes the cart stream over into Postgres
+    CartWriter,
+    /// Opens sales, and mends what differs
+    StockKeeper,
+    /// Writes counts to Postgres, and shows them as metrics
+    StockFlusher,
+    /// Brings back what was not paid in time
+    HoldExpirer,
+    /// Finishes checkouts that nobody owns any more
+    CheckoutResumer,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 5] = [
+        Self::CartWriter,
+        Self::StockKeeper,
+        Self::StockFlusher,
+        Self::HoldExpirer,
+        Self::CheckoutResumer,
+    ];
+
+    /// The role's name, as the command line has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CartWriter => "cart-writer",
+            Self::StockKeeper => "stock-keeper",
+            Self::StockFlusher => "stock-flusher",
+            Self::HoldExpirer => "hold-expirer",
+            Self::CheckoutResumer => "checkout-resumer",
+        }
+    }
+
+    /// The role's loop.
+    #[must_use]
+    pub fn run(self, app: App, shutdown: Shutdown) -> BoxFuture<'static, anyhow::Result<()>> {
+        fn boxed(
+            work: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+        ) -> BoxFuture<'static, anyhow::Result<()>> {
+            Box::pin(work)
+        }
+        match self {
+            Self::CartWriter => boxed(cart_writer::run(app, shutdown)),
+            Self::StockKeeper => boxed(stock_keeper::run(app, shutdown)),
+            Self::StockFlusher => boxed(stock_flusher::run(app, shutdown)),
+            Self::HoldExpirer => boxed(hold_expirer::run(app, shutdown)),
+            Self::CheckoutResumer => boxed(checkout_resumer::run(app, shutdown)),
+        }
+    }
+}
