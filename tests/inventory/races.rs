@@ -98,7 +98,7 @@ async fn looking_and_taking_in_two_calls_oversells() {
 async fn microseconds_per_claim() {
     let shop = Shop::open(&[("A", 10_000_000)]).await;
     let production = shop.through(stampede::shop::inventory::Scripts::production());
-    for size in [1, 16, 64, 512] {
+    for size in [1_u32, 16, 64, 512] {
         let info = async |section: &str, name: &str| -> f64 {
             let info = shop.redis.ask(redis::cmd("INFO").arg(section)).await.unwrap();
             let info: String = redis::from_redis_value(info).unwrap();
@@ -110,8 +110,9 @@ async fn microseconds_per_claim() {
             info("cpu", "used_cpu_user_main_thread:").await
                 + info("cpu", "used_cpu_sys_main_thread:").await
         };
-        let batch = |round: usize| -> Vec<_> {
-            (0..size).map(|i| want(shopper(size << 24 | round << 12 | i), "A", 1)).collect()
+        let batch = |round: u32| -> Vec<_> {
+            let who = |i| shopper((size << 22 | round << 12 | i) as usize);
+            (0..size).map(|i| want(who(i), "A", 1)).collect()
         };
         let deadline = never();
         production.claim(&shop.bucket, Epoch(1), deadline, &[], &batch(0)).await.unwrap();
@@ -127,8 +128,8 @@ async fn microseconds_per_claim() {
             println!(
                 "{size:4} lines a batch, {what:8}: {:6.2} µs a line in the script at best, \
                  {:6.2} µs of the server's time on average",
-                least / size as f64,
-                (server().await - began) * 1e6 / 100.0 / size as f64,
+                least / f64::from(size),
+                (server().await - began) * 1e6 / 100.0 / f64::from(size),
             );
         }
     }
