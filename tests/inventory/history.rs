@@ -39,7 +39,9 @@ pub(crate) struct History {
 impl History {
     pub(crate) async fn begin(scripts: Scripts) -> Self {
         let shop = Shop::at(&redis_url(), scripts);
-        let terms = terms(&[("A1", 4), ("A2", 3), ("B", 2)]);
+        let mut terms = terms(&[("A1", 4), ("A2", 3), ("B", 2)]);
+        terms.limit = quantity(5);
+        terms.skus.iter_mut().take(2).for_each(|item| item.product_limit = quantity(3));
         shop.set_now(START).await;
         shop.reopen(Epoch(1), &terms, &[]).await;
         let order = |id| Order { id, saga: Saga::Asked, attempt: 1, lines: Vec::new() };
@@ -99,8 +101,11 @@ impl History {
             Step::GiveBack => {
                 let mut items = std::mem::take(&mut self.confirmed);
                 self.confirmed.extend(items.iter().filter(|_| !self.open));
-                let strange = |epoch, seq| Version { epoch: Epoch(epoch), seq: Seq(seq) };
-                items.extend([strange(self.epoch().0 - 1, 1), strange(self.epoch().0, 999)]);
+                // What an older epoch numbered like a return of this one, and what nobody numbered.
+                let older = Epoch(self.epoch().0 - 1);
+                let alike = self.model.returns.keys().map(|seq| (older, *seq));
+                let strange = alike.chain([(self.epoch(), 999)]);
+                items.extend(strange.map(|(epoch, seq)| Version { epoch, seq: Seq(seq) }));
                 self.give_back(&items).await;
             }
             Step::Expire { confirmed } => self.expire(*confirmed).await,
