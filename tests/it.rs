@@ -10,6 +10,8 @@
 
 mod catalog;
 mod checkout;
+mod faults;
 mod harness;
 mod inventory;
 mod platform;
+mod protocol;

@@ -16,7 +16,6 @@ use futures_util::FutureExt;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::Instrument;
 
 /// How much may come together, and how much may wait.
 #[derive(Debug, Clone, Copy)]
@@ -85,13 +84,14 @@ impl<Req, Res> Clone for Batcher<Req, Res> {
 }
 
 impl<Req: Send + 'static, Res: Send + 'static> Batcher<Req, Res> {
-    /// Starts the task that runs the batches, on the present tokio runtime.
+    /// Starts the task that runs the batches, on the present tokio runtime. It outlives whoever asks
+    /// first, and so it is no part of his span.
     pub fn spawn(limits: Limits, handler: impl Batch<Req, Res>) -> Self {
         let (queue, waiting) = mpsc::channel(limits.queue.max(1));
         let closing = CancellationToken::new();
         let running = TaskTracker::new();
         let work = run(waiting, closing.clone(), limits.batch.max(1), Arc::new(handler));
-        running.spawn(work.in_current_span());
+        running.spawn(work);
         running.close();
         Self { queue, closing, running }
     }

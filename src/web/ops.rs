@@ -102,7 +102,10 @@ pub fn server(
     .disable_signals()
     .bind(listen)
     .map_err(|error| {
-        io::Error::new(error.kind(), format!("cannot listen on {listen} (ops.listen): {error}"))
+        io::Error::new(
+            error.kind(),
+            format!("cannot listen on {listen} (STAMPEDE_OPS__LISTEN): {error}"),
+        )
     })?;
     let bound = server.addrs().first().copied().unwrap_or(listen);
     Ok((bound, server.run()))

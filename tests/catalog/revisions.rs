@@ -45,10 +45,13 @@ impl Shop {
         let terms = self.terms.clone();
         let file = parse(&FILE.replace(LOWER.0, LOWER.1)).unwrap();
         let import = tokio::spawn(async move { terms.import(&file, false).await });
-        while self.snapshot().await.units[&sku("RUN1-42")].total != 4 {
+        for _ in 0..1_000 {
+            if self.snapshot().await.units[&sku("RUN1-42")].total == 4 {
+                return import;
+            }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        import
+        panic!("nothing was lowered in Redis");
     }
 }
 

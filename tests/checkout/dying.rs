@@ -180,6 +180,26 @@ async fn void_cancels_the_key() {
     .await;
 }
 
+#[tokio::test]
+async fn an_owner_whose_lease_was_taken_over_records_nothing() {
+    in_shop(Set::default(), async |shop| {
+        // His successor is at the very same step, so that only the attempt tells them apart.
+        let shopper = shop.shopper_with(&[("A", 1)]).await;
+        let taken_over = |shop: Shop| async move {
+            shop.leases_end().await;
+            let successor = shop.killed_at(Moment::Recorded(Step::Authorise));
+            assert_eq!(successor.resume_due(16).await.unwrap(), 1);
+        };
+        let (checkout, _) = shop.meanwhile(Moment::Happened(Step::Authorise), taken_over);
+        let placed = checkout.place(shop.purchase(shopper, "key", Method::CardOk)).await;
+        assert!(matches!(placed, Ok(Placed::Pending(_))), "{placed:?}");
+        assert_eq!(shop.count("checkouts WHERE step = 'authorise' AND attempt = 2").await, 1);
+        shop.resume().await;
+        assert_eq!(shop.only_order().await.status, OrderStatus::Paid);
+    })
+    .await;
+}
+
 /// `protocol.md`: a late begin freezes a cart for an order long dead.
 #[tokio::test]
 async fn deadline_of_saga_verbs() {

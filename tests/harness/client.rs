@@ -36,6 +36,11 @@ impl Client {
         Self { http, base: base.to_owned(), shopper: text("shopper"), token: text("token") }
     }
 
+    /// A shopper who got his token elsewhere, on connections that he shares with others.
+    pub(crate) fn known(http: &reqwest::Client, shopper: String, token: String) -> Self {
+        Self { http: http.clone(), base: String::new(), shopper, token }
+    }
+
     /// The same shopper at another process.
     pub(crate) fn at(&self, base: &str) -> Self {
         Self { base: base.to_owned(), ..self.clone() }

@@ -9,4 +9,4 @@ mod races;
 mod rules;
 mod sagas;
 mod steps;
-mod support;
+pub(crate) mod support;

@@ -57,7 +57,10 @@ async fn a_port_in_use_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let error = server(address, Metrics::new().unwrap(), Vec::new()).err().unwrap().to_string();
-    assert!(error.contains(&address.to_string()) && error.contains("ops.listen"), "{error}");
+    assert!(
+        error.contains(&address.to_string()) && error.contains("STAMPEDE_OPS__LISTEN"),
+        "{error}"
+    );
 }
 
 #[test]

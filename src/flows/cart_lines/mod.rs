@@ -18,6 +18,7 @@ use std::{
 };
 
 use thiserror::Error;
+use tokio::runtime::Handle;
 
 pub use expiry::Expiry;
 use taker::{Request, Taker};
@@ -128,6 +129,9 @@ struct Inner {
     batchers: Mutex<HashMap<Bucket, Batcher<Request, Result<LineSet, CartLineError>>>>,
     /// The epochs that buckets were last seen open under.
     epochs: Mutex<HashMap<Bucket, Epoch>>,
+    /// Where batches run: not on the thread of the request that happens to be the first, for that
+    /// ends before what is left over is shelved.
+    runtime: Handle,
 }
 
 impl Inner {
@@ -162,7 +166,7 @@ impl fmt::Debug for CartLines {
 }
 
 impl CartLines {
-    /// Verbs over these rooms.
+    /// Verbs over these rooms. Must be called within the runtime that batches are to run on.
     pub fn new(
         inventory: Inventory,
         publisher: Publisher,
@@ -180,6 +184,7 @@ impl CartLines {
             metrics: taker::TakerMetrics::new(metrics)?,
             batchers: Mutex::default(),
             epochs: Mutex::default(),
+            runtime: Handle::current(),
         })))
     }
 
@@ -242,6 +247,7 @@ impl CartLines {
             .entry(bucket)
             .or_insert_with_key(|bucket| {
                 let taker = Taker::new(Arc::clone(&self.0), sale.id, bucket.clone());
+                let _within = self.0.runtime.enter();
                 Batcher::spawn(self.0.limits.batch, taker)
             })
             .clone()

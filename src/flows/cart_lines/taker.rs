@@ -2,7 +2,10 @@
 
 use std::{
     mem,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -97,6 +100,8 @@ pub(super) struct Taker {
     bucket: Bucket,
     /// What was confirmed as given back and waits to be shelved.
     confirmed: Mutex<Vec<Version>>,
+    /// Whether the last batch failed. Said once and not with every batch: shoppers ask again.
+    failing: AtomicBool,
 }
 
 impl Batch<Request, Reply> for Taker {
@@ -104,7 +109,12 @@ impl Batch<Request, Reply> for Taker {
         let began = Instant::now();
         let metrics = &self.shared.metrics;
         let outcomes = match self.take(&requests).await {
-            Ok(outcomes) => outcomes,
+            Ok(outcomes) => {
+                if self.failing.swap(false, Ordering::Relaxed) {
+                    tracing::info!(bucket = %self.bucket, "carts go on");
+                }
+                outcomes
+            }
             Err(reason) => vec![Err(CartLineError::unavailable(reason)); requests.len()],
         };
         let lines = u32::try_from(requests.len()).unwrap_or(u32::MAX);
@@ -129,7 +139,7 @@ impl Batch<Request, Reply> for Taker {
 
 impl Taker {
     pub(super) fn new(shared: Arc<Inner>, sale: SaleId, bucket: Bucket) -> Self {
-        Self { shared, sale, bucket, confirmed: Mutex::default() }
+        Self { shared, sale, bucket, confirmed: Mutex::default(), failing: AtomicBool::new(false) }
     }
 
     /// Takes, publishes, and only then answers. An error leaves every outcome unknown.
@@ -155,6 +165,14 @@ impl Taker {
         Ok(claimed.outcomes.into_iter().zip(requests).map(reply).collect())
     }
 
+    fn failed(&self, what: &str, error: &dyn std::fmt::Display) {
+        if self.failing.swap(true, Ordering::Relaxed) {
+            tracing::debug!(bucket = %self.bucket, %error, what, "carts are still paused");
+        } else {
+            tracing::warn!(bucket = %self.bucket, %error, what, "carts pause");
+        }
+    }
+
     /// Claims under the epoch that was last seen; if that is over, under the one that is open now.
     async fn claim(&self, wanted: &[WantedLine]) -> Result<(Epoch, Claimed), &'static str> {
         let inventory = &self.shared.inventory;
@@ -166,7 +184,7 @@ impl Taker {
                 Ok(claimed) => return Ok((epoch, claimed)),
                 Err(InventoryError::Closed) => self.shared.forget_epoch(&self.bucket),
                 Err(error) => {
-                    tracing::warn!(bucket = %self.bucket, %error, "a batch of claims failed");
+                    self.failed("a batch of claims failed", &error);
                     return Err("the stock did not answer");
                 }
             }
@@ -202,7 +220,7 @@ impl Taker {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
                 Err(error) => {
-                    tracing::warn!(bucket = %self.bucket, %error, "cart lines not confirmed");
+                    self.failed("cart lines not confirmed", &error);
                     return Err("the cart stream did not confirm");
                 }
             }

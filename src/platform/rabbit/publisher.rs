@@ -26,7 +26,8 @@ const PERSISTENT: u8 = 2;
 /// Why a message must not be counted as published.
 #[derive(Debug, Error)]
 pub enum PublishError {
-    /// No binding (or no exchange) took it: it is nowhere, and will be nowhere.
+    /// No binding (or no exchange) took it: it is nowhere, and will be nowhere. Not always for
+    /// good: in the first moments after its start a broker says so although the binding is there.
     #[error("no queue is bound for the message")]
     Unroutable,
     /// The broker could not keep it: for instance because it was started just now and is still

@@ -79,8 +79,8 @@ impl Rabbit {
             .await
     }
 
-    /// Whether there is such a stream (or queue). Some seconds after the broker's start it may
-    /// still be unreachable, and yet exist.
+    /// Whether there is such a stream (or queue). In the first seconds after the broker's start
+    /// `false` is no proof; that the exchange is missing is one.
     pub async fn stream_exists(&self, name: &str) -> Result<bool, RabbitError> {
         let options = QueueDeclareOptions { passive: true, ..Default::default() };
         let asked = self.0.call(async |channel| {
