@@ -8,10 +8,12 @@
     reason = "tests say what they expect by panicking"
 )]
 
+mod api;
 mod catalog;
 mod checkout;
 mod faults;
 mod harness;
 mod inventory;
+mod pages;
 mod platform;
 mod protocol;
