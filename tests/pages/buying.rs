@@ -48,7 +48,7 @@ async fn buy(kind: Kind) {
         let held = browser.text(".phase time").await;
         assert!(held.ends_with("UTC"), "{held}");
     } else {
-        browser.until_says(".phase time", "in 9:").await;
+        browser.until_says(".phase time", "for 9:").await;
     }
     fill_the_form(&browser).await;
     pay_by(&browser, "card_ok").await;
