@@ -14,3 +14,4 @@ mod faults;
 mod harness;
 mod inventory;
 mod platform;
+mod protocol;

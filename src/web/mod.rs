@@ -10,6 +10,7 @@
 //! - [`purchase`], [`countries`]: what a checkout asks for.
 //! - [`shown`]: what the API and the pages show alike.
 //! - [`api`], [`pages`], [`openapi`]: the replies themselves.
+//! - `noop`: what the benchmark measures beside.
 //! - [`ops`]: the operators' listener.
 
 pub mod api;
@@ -17,6 +18,7 @@ pub mod cache;
 pub mod countries;
 pub mod error;
 pub mod extract;
+mod noop;
 pub mod observe;
 pub mod openapi;
 pub mod ops;

@@ -161,21 +161,26 @@ where
         );
         let page = wants_page(request.path(), request.headers());
         let verb = request.method().clone();
-        let (asked, payload) = request.into_parts();
-        let answer = self.inner.call(ServiceRequest::from_parts(asked.clone(), payload));
+        let answer = self.inner.call(request);
         let work = async move {
             let answered = AssertUnwindSafe(answer).catch_unwind().await;
-            let mut reply = match answered {
-                Ok(Ok(answered)) => answered.into_parts().1,
-                Ok(Err(error)) => HttpResponse::from_error(error),
-                Err(_) => HttpResponse::from_error(Problem::internal(Panicked)),
+            // Handlers turn their errors into replies; what fails before one, or panics, has none.
+            let failed = match answered {
+                Ok(Ok(answered)) => {
+                    let (asked, mut reply) = answered.into_parts();
+                    if let Some(spoken) = in_words(&reply, page) {
+                        reply = spoken;
+                    }
+                    finish(reply.headers_mut(), id);
+                    counts.count(&verb, reply.status(), started);
+                    return Ok(ServiceResponse::new(asked, reply));
+                }
+                Ok(Err(error)) => Problem::internal(anyhow::anyhow!("{error}")),
+                Err(_) => Problem::internal(Panicked),
             };
-            if let Some(spoken) = in_words(&reply, page) {
-                reply = spoken;
-            }
-            finish(reply.headers_mut(), id);
-            counts.count(&verb, reply.status(), started);
-            Ok(ServiceResponse::new(asked, reply))
+            failed.log();
+            counts.count(&verb, StatusCode::INTERNAL_SERVER_ERROR, started);
+            Err(failed.into())
         };
         Box::pin(work.instrument(span))
     }

@@ -7,6 +7,7 @@ use actix_web::{App as Site, HttpServer, web::Data};
 
 use super::{
     cache::Public,
+    noop,
     observe::{Figures, Observer},
     routes,
 };
@@ -22,12 +23,18 @@ pub async fn serve(app: App, listener: TcpListener, shutdown: Shutdown) -> io::R
     let drain = app.config.shutdown.timeout.as_secs().max(1);
     let figures = Figures::new(&app.metrics).map_err(io::Error::other)?;
     let (ids, app, public) = (app.ids.clone(), Data::new(app), Data::new(Public::new()));
+    let noop = config.noop;
     let site = move || {
         let observer = Observer::new(figures.clone(), &ids);
         Site::new()
             .app_data(app.clone())
             .app_data(public.clone())
             .configure(|site| routes::mount(site, &observer))
+            .configure(|site| {
+                if noop {
+                    noop::mount(site)
+                }
+            })
             .default_service(routes::nowhere(&observer))
     };
     let server = HttpServer::new(site)

@@ -242,6 +242,12 @@ impl Shop {
         self.remove().await;
     }
 
+    /// The end of a negative control: what must hold does not, as was to be shown.
+    pub(crate) async fn discard(mut self) {
+        self.stop().await;
+        self.remove().await;
+    }
+
     /// Stops this process in good order.
     pub(crate) async fn stop(&mut self) {
         self.shutdown.request();

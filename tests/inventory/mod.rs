@@ -2,4 +2,4 @@ mod histories;
 mod model;
 mod races;
 mod rules;
-mod support;
+pub(crate) mod support;

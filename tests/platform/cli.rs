@@ -2,6 +2,11 @@
 
 use std::process::{Command, Output};
 
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use url::Url;
+
+use super::broker::unique;
+
 fn stampede(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_stampede"))
         .args(arguments)
@@ -49,4 +54,29 @@ fn help_teaches_the_exit_codes() {
     assert_eq!(output.status.code(), Some(0));
     let help = text(&output.stdout);
     assert!(help.contains("Exit codes") && help.contains("check-config"), "{help}");
+}
+
+#[tokio::test]
+async fn migrate_may_be_repeated_and_run_at_once() {
+    let mut url = Url::parse(&std::env::var("DATABASE_URL").expect("DATABASE_URL")).unwrap();
+    let mut server = PgConnection::connect(url.as_str()).await.unwrap();
+    let name = unique("migrate").replace('-', "_");
+    // The name is ours, made of letters, digits and underscores.
+    let create = AssertSqlSafe(format!("create database {name}"));
+    sqlx::query(create).execute(&mut server).await.unwrap();
+    url.set_path(&name);
+
+    let migrate = |url: Url| {
+        tokio::task::spawn_blocking(move || {
+            stampede(&["migrate"], &[("DATABASE_URL", url.as_str())])
+        })
+    };
+    let at_once = [migrate(url.clone()), migrate(url.clone())];
+    for running in at_once.into_iter().chain([migrate(url.clone())]) {
+        let output = running.await.unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        assert!(text(&output.stdout).contains("up to date (migration "));
+    }
+    let drop = AssertSqlSafe(format!("drop database {name}"));
+    sqlx::query(drop).execute(&mut server).await.unwrap();
 }

@@ -177,7 +177,10 @@ impl Opening {
             return Ok(Tended::Open(revision));
         }
         let opened = self.open(sale, &bucket).await;
-        lock.rollback().await?;
+        // without the lock, too, the steps have seen to it that this is true
+        if let Err(error) = lock.rollback().await {
+            tracing::warn!(%bucket, %error, "the lock of an opening was lost");
+        }
         opened
     }
 
@@ -248,7 +251,8 @@ impl Opening {
         let (exchange, queue) =
             (self.stream.exchange_of(generation), self.stream.queue_of(generation));
         let bound = self.on_record(sale, bucket).await?.bound_epochs;
-        for older in bound.into_iter().filter(|bound| *bound != epoch) {
+        // newer ones belong to whoever has overtaken this keeper
+        for older in bound.into_iter().filter(|bound| *bound < epoch) {
             let key = cart::stream::routing_key(bucket, older);
             self.rabbit.unbind(&queue, &exchange, &key).await?;
         }

@@ -37,7 +37,6 @@ pub(super) fn range(config: &Config, key: &str) -> Result<(), String> {
         "stock.queue_limit" => within(config.stock.queue_limit, 1, 1 << 20),
         "cart.stream_max_bytes" => within(config.cart.stream_max_bytes, 1 << 20, 1 << 50),
         "cart.stream_segment_bytes" => within(config.cart.stream_segment_bytes, 1 << 16, 3 << 30),
-        "cart.writer_batch_lines" => within(config.cart.writer_batch_lines, 1, 100_000),
         "cart.prefetch" => within(config.cart.prefetch, 1, 10_000),
         _ => durations(config, key),
     }

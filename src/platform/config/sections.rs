@@ -32,6 +32,8 @@ pub struct Web {
     pub max_connections: usize,
     /// Connections waiting to be accepted.
     pub backlog: u32,
+    /// Whether `PUT /noop` answers, for the benchmark.
+    pub noop: bool,
 }
 
 impl Web {
@@ -180,8 +182,6 @@ pub struct Cart {
     pub stream_max_bytes: u64,
     /// Bytes of a segment of the stream.
     pub stream_segment_bytes: u64,
-    /// Lines in one statement of the writer.
-    pub writer_batch_lines: usize,
     /// Messages on their way to the writer.
     pub prefetch: u16,
 }

@@ -27,21 +27,29 @@ pub struct StreamState {
     pub caught_up_at: Timestamp,
 }
 
-/// The stream's state; the row is made when it is missing.
+/// The stream's state; the row is made when it is missing. Only then is anything written: an insert
+/// that finds the row waits for a writer's transaction, and every process asks often.
 pub async fn stream_state(conn: &mut PgConnection) -> sqlx::Result<StreamState> {
+    if let Some(state) = known_state(&mut *conn).await? {
+        return Ok(state);
+    }
     sqlx::query!(
         "INSERT INTO cart_streams (stream, generation) VALUES ($1, 0) ON CONFLICT DO NOTHING",
         STREAM
     )
     .execute(&mut *conn)
     .await?;
+    known_state(conn).await?.ok_or(sqlx::Error::RowNotFound)
+}
+
+async fn known_state(db: impl PgExecutor<'_>) -> sqlx::Result<Option<StreamState>> {
     sqlx::query_as!(
         StreamState,
         "SELECT generation, next_offset, republish, caught_up_at FROM cart_streams
          WHERE stream = $1",
         STREAM
     )
-    .fetch_one(conn)
+    .fetch_optional(db)
     .await
 }
 
