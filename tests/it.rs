@@ -3,15 +3,18 @@
     clippy::as_conversions,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::large_futures,
     clippy::panic,
     clippy::unwrap_used,
     reason = "tests say what they expect by panicking"
 )]
 
+mod api;
 mod catalog;
 mod checkout;
 mod faults;
 mod harness;
 mod inventory;
+mod pages;
 mod platform;
 mod protocol;

@@ -131,12 +131,14 @@ impl Public {
         request: &HttpRequest,
         make: impl AsyncFnOnce() -> Result<Ready, Problem>,
     ) -> Result<HttpResponse, Problem> {
-        if let Some(ready) = self.0.get(request.path()).await {
+        // As decoded: one page has one path, however it is spelt.
+        let path = request.match_info().as_str();
+        if let Some(ready) = self.0.get(path).await {
             return Ok(ready.reply(request));
         }
         // Making is a large future, which the many who find a reply need no room for.
         let make = async { make().await.map(Arc::new).inspect_err(Problem::log) };
-        let ready = Box::pin(self.0.try_get_with_by_ref(request.path(), make)).await;
+        let ready = Box::pin(self.0.try_get_with_by_ref(path, make)).await;
         ready.map(|ready| ready.reply(request)).map_err(|problem| problem.again())
     }
 }

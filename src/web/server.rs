@@ -32,7 +32,7 @@ pub async fn serve(app: App, listener: TcpListener, shutdown: Shutdown) -> io::R
             .configure(|site| routes::mount(site, &observer))
             .configure(|site| {
                 if noop {
-                    noop::mount(site)
+                    noop::mount(site);
                 }
             })
             .default_service(routes::nowhere(&observer))
@@ -43,6 +43,7 @@ pub async fn serve(app: App, listener: TcpListener, shutdown: Shutdown) -> io::R
             workers => workers,
         })
         .backlog(config.backlog)
+        .tcp_nodelay(true)
         .max_connections(config.max_connections)
         .keep_alive(config.keep_alive)
         .client_request_timeout(config.head_timeout)

@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::BoxFuture;
 use sqlx::{Connection, Executor, PgConnection};
 use stampede::{
     app::App,
@@ -221,8 +222,8 @@ impl Shop {
     }
 
     /// What must hold after every test, then everything of this shop is removed.
-    pub(crate) async fn close(self) {
-        self.close_with_letters(0).await;
+    pub(crate) fn close(self) -> BoxFuture<'static, ()> {
+        Box::pin(self.close_with_letters(0))
     }
 
     /// The same, for a test that leaves dead letters on purpose.

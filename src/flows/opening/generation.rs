@@ -80,6 +80,11 @@ impl Opening {
             let key = cart::stream::routing_key(&bucket, epoch);
             let queue = self.stream.queue_of(generation);
             self.rabbit.bind(&queue, &self.stream.exchange(), &key).await?;
+            // the lock may have been lost, and the sale been opened again since
+            if sales::store::epoch(&self.pool, sale.sale, bucket.number).await? != epoch {
+                self.rabbit.unbind(&queue, &self.stream.exchange(), &key).await?;
+                anyhow::bail!("another keeper has opened it meanwhile");
+            }
             match self.republish(sale, &bucket, epoch).await {
                 Ok(claims) => tracing::info!(sale = %sale.slug, claims, "published again"),
                 // closed: the opening that follows starts from paper anyway

@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web::Data};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::{LinePath, SalePath};
 use crate::{
     app::App,
     kernel::{
@@ -76,10 +77,7 @@ pub struct CartBody {
     path = "/api/v1/sales/{sale}/cart/lines/{sku}",
     tag = "cart",
     operation_id = "setLine",
-    params(
-        ("sale" = String, Path, description = "The sale's slug"),
-        ("sku" = String, Path, description = "The SKU")
-    ),
+    params(LinePath),
     request_body = WantedLine,
     responses(
         (status = 200, description = "The line stood or was changed", body = LineBody),
@@ -108,10 +106,7 @@ pub async fn set_line(
     path = "/api/v1/sales/{sale}/cart/lines/{sku}",
     tag = "cart",
     operation_id = "releaseLine",
-    params(
-        ("sale" = String, Path, description = "The sale's slug"),
-        ("sku" = String, Path, description = "The SKU")
-    ),
+    params(LinePath),
     responses((status = 204, description = "The line holds nothing")),
     security(("token" = []), ("cookie" = []))
 )]
@@ -137,7 +132,7 @@ pub async fn release(
     path = "/api/v1/sales/{sale}/cart",
     tag = "cart",
     operation_id = "getCart",
-    params(("sale" = String, Path, description = "The sale's slug")),
+    params(SalePath),
     responses((status = 200, description = "What the shopper holds", body = CartBody)),
     security(("token" = []), ("cookie" = []))
 )]

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 
-use super::orders::OrderBody;
+use super::{SalePath, orders::OrderBody};
 use crate::{
     app::App,
     flows::checkout::{Placed, Purchase},
@@ -24,7 +24,7 @@ use crate::{
     tag = "checkout",
     operation_id = "checkout",
     params(
-        ("sale" = String, Path, description = "The sale's slug"),
+        SalePath,
         (
             "Idempotency-Key" = String, Header,
             description = "The shopper's own name for this wish, 1 to 255 visible ASCII characters",

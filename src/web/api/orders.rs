@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web::Data};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::OrderPath;
 use crate::{
     app::App,
     kernel::{
@@ -110,7 +111,7 @@ pub async fn list(app: Data<App>, shopper: Shopper) -> Result<HttpResponse, Prob
     path = "/api/v1/orders/{order}",
     tag = "orders",
     operation_id = "getOrder",
-    params(("order" = String, Path, description = "The order's id")),
+    params(OrderPath),
     responses((status = 200, description = "The order", body = OrderBody)),
     security(("token" = []), ("cookie" = []))
 )]

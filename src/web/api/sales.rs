@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web::Data};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::SalePath;
 use crate::{
     app::App,
     kernel::{
@@ -160,7 +161,7 @@ pub async fn list(
     path = "/api/v1/sales/{sale}",
     tag = "sales",
     operation_id = "getSale",
-    params(("sale" = String, Path, description = "The sale's slug")),
+    params(SalePath),
     responses((status = 200, description = "The sale", body = OneSale))
 )]
 pub async fn show(

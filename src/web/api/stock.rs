@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web::Data};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::SalePath;
 use crate::{
     app::App,
     kernel::ids::{SaleSlug, Sku},
@@ -35,7 +36,7 @@ pub struct Counts {
     path = "/api/v1/sales/{sale}/stock",
     tag = "sales",
     operation_id = "getStock",
-    params(("sale" = String, Path, description = "The sale's slug")),
+    params(SalePath),
     responses((status = 200, description = "Counts by SKU", body = BTreeMap<String, Counts>))
 )]
 pub async fn show(

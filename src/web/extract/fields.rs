@@ -2,10 +2,10 @@
 
 use std::{borrow::Cow, fmt::Write};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::{
-    kernel::quantity::{InvalidQuantity, Quantity},
+    kernel::quantity::Quantity,
     web::error::{Fault, Problem},
 };
 
@@ -54,12 +54,16 @@ impl Fields {
     pub fn quantity(&mut self, name: &'static str) -> Option<Quantity> {
         let value = self.take(name)?;
         let count = match &value {
-            Value::Number(number) if !self.form => number.as_i64(),
+            Value::Number(number) if !self.form => whole(number),
             Value::String(text) if self.form => text.trim().parse().ok(),
             _ => None,
         };
-        let quantity = count.ok_or(InvalidQuantity).and_then(Quantity::try_from);
-        quantity.map_err(|fault| self.fault(name, format!("must be a whole number: {fault}"))).ok()
+        let quantity = count.and_then(|count| Quantity::try_from(count).ok());
+        if quantity.is_none() {
+            let most = Quantity::MAX;
+            self.fault(name, format!("must be a whole number from 0 to {most}"));
+        }
+        quantity
     }
 
     /// One line of text, 1 to `longest` characters once trimmed, without control characters.
@@ -160,6 +164,12 @@ impl Fields {
     }
 }
 
+/// JSON knows no integers: 2.0 is one, too.
+fn whole(number: &Number) -> Option<i64> {
+    let float = || number.as_f64().filter(|float| float.fract() == 0.0)?.to_string().parse().ok();
+    number.as_i64().or_else(float)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,6 +190,7 @@ mod tests {
     #[test]
     fn only_whole_numbers_in_range_are_quantities() {
         assert_eq!(quantity(json(r#"{"quantity": 2}"#)).unwrap().get(), 2);
+        assert_eq!(quantity(json(r#"{"quantity": 2.0}"#)).unwrap().get(), 2);
         for bad in ["-1", "1.5", "1e30", "99999999999999999999", "\"1\"", "null", "[1]", "true"] {
             let read = quantity(json(&format!("{{\"quantity\": {bad}}}")));
             assert_eq!(faults(read), ["quantity"], "{bad}");

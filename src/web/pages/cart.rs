@@ -5,7 +5,7 @@ use askama::Template;
 
 use super::{
     files::{SCRIPT, STYLE},
-    view::{self, LineForm, Moment, Notice, SaleHead, private, redirect},
+    view::{self, Line, LineForm, Moment, Notice, SaleHead, private, redirect},
 };
 use crate::{
     app::App,
@@ -30,14 +30,6 @@ struct CartPage {
     order: Option<OrderId>,
     limit: u32,
     notice: Option<Notice>,
-}
-
-struct Line {
-    sku: String,
-    title: String,
-    quantity: u32,
-    unit_price: String,
-    price: String,
 }
 
 /// The page.
@@ -96,20 +88,6 @@ async fn page(
         CartState::Frozen(order) => page.order = Some(order),
     }
     page.total = cart.total.to_string();
-    page.lines = cart
-        .lines
-        .into_iter()
-        .map(|line| Line {
-            sku: line.sku.to_string(),
-            title: line.title,
-            quantity: line.quantity.get(),
-            unit_price: line.unit_price.to_string(),
-            price: line
-                .unit_price
-                .times(line.quantity)
-                .map(|price| price.to_string())
-                .unwrap_or_default(),
-        })
-        .collect();
+    page.lines = cart.lines.into_iter().map(Line::from).collect();
     Ok(page)
 }

@@ -5,7 +5,7 @@ use askama::Template;
 
 use super::{
     files::{SCRIPT, STYLE},
-    view::{self, Moment, Notice, SaleHead, private, redirect},
+    view::{self, Line, Moment, Notice, SaleHead, private, redirect},
 };
 use crate::{
     app::App,
@@ -17,7 +17,7 @@ use crate::{
         error::{Code, Problem},
         extract::{Filled, PathPart, Visitor},
         purchase::Wish,
-        shown::{self, LineShape},
+        shown,
     },
 };
 
@@ -28,7 +28,7 @@ const KEY: &str = "idempotency_key";
 #[template(path = "checkout.html", config = "src/web/pages/askama.toml")]
 struct CheckoutPage<'a> {
     sale: SaleHead,
-    lines: Vec<LineShape>,
+    lines: Vec<Line>,
     total: String,
     version: &'a str,
     key: &'a str,
@@ -127,7 +127,7 @@ async fn page(
         key: if used || kept.is_empty() { &fresh } else { kept },
         expires_at: cart.expires_at.map(Moment::new),
         countries: &countries::ALL,
-        lines: cart.lines,
+        lines: cart.lines.into_iter().map(Line::from).collect(),
         filled,
         problem,
         notice: problem.map(Notice::from),

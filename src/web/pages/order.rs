@@ -5,7 +5,7 @@ use askama::Template;
 
 use super::{
     files::{SCRIPT, STYLE},
-    view::{self, Moment, private},
+    view::{self, Line, Moment, private},
 };
 use crate::{
     app::App,
@@ -14,6 +14,7 @@ use crate::{
     web::{
         error::Problem,
         extract::{PathPart, Visitor},
+        shown::LineShape,
     },
 };
 
@@ -34,12 +35,6 @@ struct OrderPage {
     refresh: u32,
 }
 
-struct Line {
-    title: String,
-    quantity: u32,
-    unit_price: String,
-}
-
 /// The page. While the outcome is not known it asks again by itself.
 pub async fn show(
     app: Data<App>,
@@ -48,17 +43,13 @@ pub async fn show(
 ) -> Result<HttpResponse, Problem> {
     let id = OrderId::of(&request)?;
     let order = app.orders.get(view::known(visitor, "order")?, id).await?;
-    let lines = order.lines.iter().map(|line| Line {
-        title: line.title.clone(),
-        quantity: line.quantity.get(),
-        unit_price: line.unit_price.to_string(),
-    });
+    let lines = order.lines.into_iter().map(LineShape::from);
     let page = OrderPage {
         id,
         sale: order.sale_slug.to_string(),
         status: order.status.as_str(),
         reason: order.reason.as_deref().and_then(in_words),
-        lines: lines.collect(),
+        lines: lines.map(Line::from).collect(),
         total: order.total.to_string(),
         created_at: Moment::new(order.created_at),
         paid_at: order.paid_at.map(Moment::new),

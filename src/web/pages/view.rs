@@ -22,6 +22,7 @@ use crate::{
         cache::Ready,
         error::{Code, Problem},
         extract::{Fields, FromFields, SESSION_COOKIE, Visitor},
+        shown::LineShape,
     },
 };
 
@@ -92,6 +93,26 @@ pub(super) fn availability(units: Units) -> String {
         ..=0 => "sold out".to_owned(),
         few @ 1..=FEW => format!("{few} left"),
         _ => "in stock".to_owned(),
+    }
+}
+
+/// A line of a cart or of an order.
+pub(super) struct Line {
+    pub(super) sku: String,
+    pub(super) title: String,
+    pub(super) quantity: u32,
+    pub(super) price: String,
+}
+
+impl From<LineShape> for Line {
+    fn from(line: LineShape) -> Self {
+        let price = line.unit_price.times(line.quantity).unwrap_or(line.unit_price);
+        Self {
+            sku: line.sku.to_string(),
+            title: line.title,
+            quantity: line.quantity.get(),
+            price: price.to_string(),
+        }
     }
 }
 

@@ -20,8 +20,8 @@
   const spoken = (ms) => {
     const all = Math.ceil(ms / 1000);
     const [d, h, m, s] = [all / 86400, (all / 3600) % 24, (all / 60) % 60, all % 60].map(Math.floor);
-    if (d > 0) return `in ${d} d ${h} h`;
-    return h > 0 ? `in ${h}:${two(m)}:${two(s)}` : `in ${m}:${two(s)}`;
+    if (d > 0) return `${d} d ${h} h`;
+    return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
   };
 
   // Whatever was waited for: the page is another one now. Not everybody asks in the same instant.
@@ -32,14 +32,14 @@
     setTimeout(() => location.reload(), 200 + Math.random() * 800);
   };
 
-  const countdowns = [...document.querySelectorAll("time[data-until]")].map((time) => {
+  const countdowns = [...document.querySelectorAll("time[data-count]")].map((time) => {
     time.title = time.textContent;
     return { time, at: Date.parse(time.dateTime) };
   });
   const tick = () => {
     for (const { time, at } of countdowns) {
       const left = at - now();
-      time.textContent = left > 0 ? spoken(left) : "now";
+      time.textContent = left > 0 ? `${time.dataset.count} ${spoken(left)}` : "now";
       if (left <= 0 && Number.isFinite(offset)) reload();
     }
   };

@@ -1,0 +1,170 @@
+//! What is the same for everyone, and may be kept by a cache.
+
+use reqwest::Client as Http;
+use serde_json::json;
+
+use super::{Raw, plain};
+use crate::harness::{Shop, until};
+
+const PUBLIC: [&str; 6] = [
+    "/",
+    "/sales/run",
+    "/sales/run/products/cap",
+    "/api/v1/sales",
+    "/api/v1/sales/run",
+    "/api/v1/sales/run/stock",
+];
+
+#[tokio::test]
+async fn a_sale_is_shown_with_its_times_products_and_prices() {
+    let shop = Shop::open().await;
+    let one = plain(&shop, "GET", "/api/v1/sales/run").await.json();
+    for (field, value) in [
+        ("slug", json!("run")),
+        ("title", json!("Night Run")),
+        ("phase", json!("open")),
+        ("currency", json!("EUR")),
+        ("hold_seconds", json!(600)),
+        ("limit_per_shopper", json!(4)),
+    ] {
+        assert_eq!(one[field], value, "{field}");
+    }
+    for time in ["starts_at", "ends_at", "server_time"] {
+        assert!(one[time].as_str().unwrap().ends_with('Z'), "{time}");
+    }
+    assert_eq!(one["products"][0]["limit_per_shopper"], 2);
+    let sku =
+        json!({"sku": "CAP", "label": "One size", "price": {"amount": 1950, "currency": "EUR"}});
+    assert_eq!(one["products"][1]["skus"][0], sku);
+    let all = plain(&shop, "GET", "/api/v1/sales").await.json();
+    assert_eq!(all["sales"][0]["products"], one["products"]);
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn stock_follows_what_is_taken() {
+    let shop = Shop::open().await;
+    let shopper = shop.shopper().await;
+    shopper.put("RUN1-42", 2).await;
+    until("the counts move", || async {
+        let stock = plain(&shop, "GET", "/api/v1/sales/run/stock").await.json();
+        stock["RUN1-42"] == json!({"available": 48, "held": 2, "sold": 0})
+    })
+    .await;
+    shopper.checkout("k", "card_ok").await;
+    until("the counts move", || async {
+        let stock = plain(&shop, "GET", "/api/v1/sales/run/stock").await.json();
+        stock["RUN1-42"] == json!({"available": 48, "held": 0, "sold": 2})
+    })
+    .await;
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn public_replies_carry_nothing_of_the_shopper() {
+    let shop = Shop::open().await;
+    let token = shop.shopper().await.token;
+    for path in PUBLIC {
+        let request = Http::new()
+            .get(format!("{}{path}", shop.url))
+            .header("cookie", format!("stampede_session={token}"));
+        let reply = Raw::of(request.send().await.unwrap()).await;
+        assert_eq!(reply.status, 200, "{path}");
+        assert!(
+            reply.header("cache-control").starts_with("public, max-age=1, s-maxage=1"),
+            "{path}"
+        );
+        assert!(reply.headers.get("set-cookie").is_none(), "{path}");
+        assert!(reply.headers.get("vary").is_none(), "{path}");
+        assert!(!reply.text.contains(&token), "{path}");
+    }
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn who_has_the_bytes_is_not_sent_them_again() {
+    let shop = Shop::open().await;
+    // Server time moves every second; these do not.
+    for path in ["/", "/sales/run", "/sales/run/products/cap", "/api/v1/sales/run/stock"] {
+        let first = plain(&shop, "GET", path).await;
+        let tag = first.header("etag").to_owned();
+        assert!(tag.starts_with('"') && tag.len() > 20, "{path}: {tag}");
+        let again = Http::new().get(format!("{}{path}", shop.url)).header("if-none-match", &tag);
+        let again = Raw::of(again.send().await.unwrap()).await;
+        assert_eq!((again.status, again.text.as_str()), (304, ""), "{path}");
+        assert_eq!(again.header("etag"), tag);
+        let other = Http::new().get(format!("{}{path}", shop.url)).header("if-none-match", "\"x\"");
+        assert_eq!(other.send().await.unwrap().status(), 200, "{path}");
+    }
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn head_says_what_get_would() {
+    let shop = Shop::open().await;
+    for path in PUBLIC {
+        let (get, head) = (plain(&shop, "GET", path).await, plain(&shop, "HEAD", path).await);
+        assert_eq!((head.status, head.text.as_str()), (200, ""), "{path}");
+        assert_eq!(head.header("content-type"), get.header("content-type"), "{path}");
+        assert_eq!(head.header("content-length"), get.text.len().to_string(), "{path}");
+    }
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn every_reply_says_which_request_it_answers() {
+    let shop = Shop::open().await;
+    let ask = |id: &'static str| {
+        let request =
+            Http::new().get(format!("{}/api/v1/sales", shop.url)).header("x-request-id", id);
+        async { Raw::of(request.send().await.unwrap()).await.header("x-request-id").to_owned() }
+    };
+    assert_eq!(ask("proxy-1.a_B").await, "proxy-1.a_B");
+    for odd in ["", "with blanks", "<script>"] {
+        assert_eq!(ask(odd).await.len(), 16, "{odd}");
+    }
+    assert_ne!(ask("").await, ask("").await);
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn browsers_are_told_what_a_page_may_do() {
+    let shop = Shop::open().await;
+    let page = plain(&shop, "GET", "/sales/run").await;
+    let policy = page.header("content-security-policy");
+    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    assert_eq!(page.header("x-content-type-options"), "nosniff");
+    assert_eq!(page.header("x-frame-options"), "DENY");
+    assert_eq!(page.header("referrer-policy"), "same-origin");
+    assert!(!page.text.contains("<style") && !page.text.contains(" style="));
+    assert!(!page.text.contains("onclick") && !page.text.contains("<script>"));
+    for (attribute, kind) in
+        [("href=\"/assets/", "text/css"), ("src=\"/assets/", "text/javascript")]
+    {
+        let from = page.text.find(attribute).unwrap() + attribute.len();
+        let name = page.text[from..].split('"').next().unwrap();
+        let asset = plain(&shop, "GET", &format!("/assets/{name}")).await;
+        assert_eq!(asset.status, 200, "{name}");
+        assert!(asset.header("content-type").starts_with(kind), "{name}");
+        assert!(asset.header("cache-control").contains("immutable"), "{name}");
+    }
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn a_person_reads_errors_as_pages_and_a_program_as_json() {
+    let shop = Shop::open().await;
+    let ask = |path: &str| {
+        let request = Http::new().get(format!("{}{path}", shop.url)).header("accept", "text/html");
+        async { Raw::of(request.send().await.unwrap()).await }
+    };
+    for path in ["/nothing", "/sales/nothing", "/sales/run/products/nothing", "/orders/ord_1"] {
+        let page = ask(path).await;
+        assert_eq!(page.status, 404, "{path}");
+        assert!(page.header("content-type").starts_with("text/html"), "{path}");
+        assert!(page.text.contains("<h1>Not found</h1>"), "{path}");
+    }
+    ask("/api/v1/nothing").await.expect(404, "not_found");
+    plain(&shop, "GET", "/nothing").await.expect(404, "not_found");
+    shop.close().await;
+}

@@ -1,0 +1,7 @@
+//! The pages, in a real browser with and without a script, and their forms as a program sees them.
+//! Screenshots go to `target/screenshots`.
+
+mod browser;
+mod buying;
+mod forms;
+mod moving;

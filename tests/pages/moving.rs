@@ -1,0 +1,45 @@
+//! What moves by itself.
+
+use fantoccini::Locator;
+
+use super::browser::{Browser, Kind};
+use crate::harness::{Plan, SALE, Shop};
+
+#[tokio::test]
+async fn stock_moves_by_itself() {
+    let shop = Shop::open().await;
+    let browser = Browser::open(&shop.url, Kind::Phone).await;
+    browser.goto("/sales/run/products/runner-one").await;
+    let place = "[data-skus='RUN1-43']";
+    browser.until_says(place, "1 left").await;
+    let shopper = shop.shopper().await;
+    shopper.put("RUN1-43", 1).await;
+    browser.until_says(place, "all in carts").await;
+    let choice = Locator::Css("input[value='RUN1-43']");
+    let radio = browser.driver.find(choice).await.unwrap();
+    assert!(!radio.is_enabled().await.unwrap());
+    shopper.checkout("k", "card_ok").await;
+    browser.until_says(place, "sold out").await;
+    browser.shot("9-sold-out").await;
+    browser.close().await;
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn a_sale_opens_under_the_eyes_of_who_waits() {
+    for kind in [Kind::Desk, Kind::Scriptless] {
+        let shop = Plan::default().start().await;
+        shop.import(&SALE.replace("\"+0s\"", "\"+10s\"")).await;
+        let browser = Browser::open(&shop.url, kind).await;
+        browser.goto("/sales/run/products/cap").await;
+        browser.until_says("form.choose button", "Not yet open").await;
+        if kind == Kind::Desk {
+            browser.until_says(".phase time", "in 0:0").await;
+        }
+        browser.shot("10-before").await;
+        browser.until_says("form.choose button", "Put into the cart").await;
+        shop.until_open("run").await;
+        browser.close().await;
+        shop.close().await;
+    }
+}
