@@ -7,9 +7,10 @@ use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberI
 
 use crate::platform::config::{Log, LogFormat};
 
-/// Kept quiet whatever the level, because of what it says: lapin logs every message that came
-/// back unroutable with its whole body, and bodies are the shoppers'.
-const SILENCED: [&str; 1] = ["lapin::returned_messages=off"];
+/// Kept quiet whatever the level, because of what they say: lapin logs every message that came
+/// back unroutable with its whole body, and bodies are the shoppers'; and it calls the answer to
+/// "is there such an exchange?" an error, which those who asked report themselves.
+const SILENCED: [&str; 2] = ["lapin::returned_messages=off", "lapin::channel=off"];
 
 /// Logging could not be set up.
 #[derive(Debug, Error)]

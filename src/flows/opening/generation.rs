@@ -25,10 +25,9 @@ impl Opening {
     /// it again.
     pub async fn ensure_stream(&self, sales: &[Kept]) -> anyhow::Result<()> {
         let state = self.stream_state().await?;
-        if state.generation == self.stream.generation() && !state.republish {
-            if self.rabbit.exchange_exists(&self.stream.exchange()).await? {
-                return Ok(());
-            }
+        let known = state.generation == self.stream.generation() && !state.republish;
+        if known && self.rabbit.exchange_exists(&self.stream.exchange()).await? {
+            return Ok(());
         }
         let mut lock = self.pool.begin().await?;
         if !postgres::try_lock(&mut lock, "cart stream", 0).await? {
