@@ -14,6 +14,7 @@ local shoppers, kinds = tonumber(ARGV[3]), tonumber(ARGV[4])
 load_claims(5, 4 + shoppers, { unpack(ARGV, 5 + shoppers, 4 + shoppers + kinds) })
 local phase = now < terms.starts and NOT_STARTED or now >= terms.ends and ENDED
   or terms.paused and PAUSED
+local hold_end = now + terms.hold
 
 local function over_limit(claim, unit, more)
   local all, same = more, more
@@ -25,21 +26,24 @@ local function over_limit(claim, unit, more)
   return terms.limit > 0 and all > terms.limit or unit.limit > 0 and same > unit.limit
 end
 
+-- The road of the crowd, so it counts without calls.
 local function raise(shopper, claim, at, sku, more)
   local unit, held = units[sku], claim[at + 1] or 0
   if phase then return phase, 0, 0 end
   if over_limit(claim, unit, more) then return LIMIT_REACHED, 0, 0 end
   if unit[AVAILABLE] < more then return SOLD_OUT, 0, unit[AVAILABLE] end
   if claim.expires == 0 or claim.mark == 'x' then
-    claim.expires, claim.mark = now + terms.hold, ''
-    begin_hold(shopper, claim.expires)
+    claim.expires, claim.mark = hold_end, ''
+    begin_hold(shopper, hold_end)
   end
   claim[at], claim[at + 1], claim[at + 2] = sku, held + more, claim[at + 2] or 0
   claims[shopper] = claim
   changed(shopper, claim)
-  move(sku, more, AVAILABLE, HELD)
-  add(sku, more, TAKEN)
-  return held == 0 and CREATED or RAISED, draw(), claim.expires
+  unit[AVAILABLE], unit[HELD] = unit[AVAILABLE] - more, unit[HELD] + more
+  unit[TAKEN] = unit[TAKEN] + more
+  dirty_units[sku] = true
+  seq = seq + 1
+  return held == 0 and CREATED or RAISED, seq, claim.expires
 end
 
 local function lower(shopper, claim, at, wanted)
@@ -55,7 +59,7 @@ end
 local function set_line(shopper, sku, wanted)
   if not units[sku] then return UNKNOWN_SKU, 0, 0 end
   local claim = claims[shopper] or no_claim()
-  if is_due(claim) then run_out(shopper, claim) end
+  if claim.expires > 0 and is_due(claim) then run_out(shopper, claim) end
   local at = 1
   while claim[at] and claim[at] ~= sku do at = at + 3 end
   local held = claim[at + 1] or 0

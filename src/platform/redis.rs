@@ -140,8 +140,8 @@ struct Kept {
 }
 
 impl Lane {
-    /// Runs scripts in order in one round trip; the first that fails is the error, the others may
-    /// have run.
+    /// Runs scripts in order in one round trip, those that the server does not know yet last. The
+    /// first that fails is the error; the others may have run.
     pub async fn run_all(&self, calls: &[Call]) -> Result<Vec<Value>, RedisError> {
         let options = self.redis.options;
         // Waiting for others who are connecting counts as connecting.
@@ -256,8 +256,8 @@ async fn send_all(
     connection.send_packed_commands(commands, 0, commands.len()).await.map_err(lost)
 }
 
-/// Sends the hashes only; a server that does not know them, being new or restarted, is sent the
-/// texts, and then everything runs once more.
+/// Sends the hashes only. A server that does not know some of them, being new or restarted, is sent
+/// their texts and then those calls once more: those alone, for the others have run.
 async fn run_all(
     connection: &mut MultiplexedConnection,
     calls: &[Call],
@@ -267,15 +267,20 @@ async fn run_all(
         commands.add_command(call.command.clone());
     }
     let mut values = send_all(connection, &commands).await?;
-    if values.iter().any(is_unknown_script) {
-        let mut texts = Pipeline::with_capacity(calls.len());
-        for call in calls {
+    let unknown = || calls.iter().zip(&values).filter(|(_, value)| is_unknown_script(value));
+    if unknown().next().is_some() {
+        let (mut texts, mut again) = (Pipeline::new(), Pipeline::new());
+        for (call, _) in unknown() {
             texts.cmd("SCRIPT").arg("LOAD").arg(&call.script.0.0);
+            again.add_command(call.command.clone());
         }
         for value in send_all(connection, &texts).await? {
             accept(value)?;
         }
-        values = send_all(connection, &commands).await?;
+        let answers = send_all(connection, &again).await?;
+        for (value, answer) in values.iter_mut().filter(|v| is_unknown_script(v)).zip(answers) {
+            *value = answer;
+        }
     }
     values.into_iter().map(accept).collect()
 }

@@ -2,7 +2,7 @@
 //!
 //! `expires;mark;order;attempt;settled;SKU=held+bought,…`, all ASCII: `expires` in milliseconds or 0,
 //! `mark` an `x` or nothing, `order` 32 hexadecimal digits or nothing, `settled` 0 or 1. The same
-//! packing is in `lua/prelude.lua`; the scripts' tests compare the two.
+//! packing is in `lua/claims.lua`; the scripts' tests compare the two.
 
 use std::{collections::BTreeMap, fmt};
 

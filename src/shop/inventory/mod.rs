@@ -20,6 +20,7 @@ mod holds;
 mod journal;
 mod model;
 mod opening;
+mod reading;
 mod redis;
 mod reply;
 pub mod store;

@@ -68,8 +68,14 @@ macro_rules! scripts {
             /// that it is missed.
             pub fn altered(alter: impl Fn(&str, &str) -> String) -> Self {
                 let file = |name: &str, text: &str| alter(name, text);
-                let shared = file("clock", include_str!("../../../lua/clock.lua"))
-                    + &file("prelude", include_str!("../../../lua/prelude.lua"));
+                let shared = [
+                    file("clock", include_str!("../../../lua/clock.lua")),
+                    file("prelude", include_str!("../../../lua/prelude.lua")),
+                    file("units", include_str!("../../../lua/units.lua")),
+                    file("claims", include_str!("../../../lua/claims.lua")),
+                    file("save", include_str!("../../../lua/save.lua")),
+                ]
+                .concat();
                 Self {
                     $($name: Script::new(shared.clone() + &file(
                         stringify!($name),

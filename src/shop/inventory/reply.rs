@@ -9,6 +9,7 @@ use super::model::InventoryError;
 use crate::kernel::{
     clock::{Timestamp, from_millis},
     ids::ShopperId,
+    quantity::Quantity,
 };
 
 macro_rules! codes {
@@ -149,6 +150,11 @@ pub(super) fn parse<T: FromStr>(text: &str) -> Result<T, InventoryError> {
 pub(super) fn shopper(hex: &str) -> Result<ShopperId, InventoryError> {
     let id = Uuid::try_parse(hex).map_err(|_| unexpected(&format!("shopper {hex:?}")))?;
     Ok(ShopperId(id))
+}
+
+/// A count of units.
+pub(super) fn quantity(count: i64) -> Result<Quantity, InventoryError> {
+    Quantity::try_from(count).map_err(|_| unexpected(&format!("quantity {count}")))
 }
 
 pub(super) fn unexpected(what: &impl Display) -> InventoryError {

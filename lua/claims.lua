@@ -1,0 +1,124 @@
+-- What the scripts share, third part: what one shopper holds and has bought.
+
+-- A claim is `expires;mark;order;attempt;settled;SKU=held+bought,...`: here the lines stand flat in
+-- its array part. Held units of a settled claim count as sold. With the mark `x` it ran out at
+-- `expires` and holds nothing; else `expires` is 0 when it holds nothing.
+local function parse(packed)
+  local expires, mark, order, attempt, settled, lines =
+    string.match(packed, '^(%d+);(x?);(%x*);(%d+);([01]);(.*)$')
+  local claim = { expires = tonumber(expires), mark = mark, order = order,
+    attempt = tonumber(attempt), settled = settled == '1', changed = false }
+  local n = 0
+  for sku, held, bought in string.gmatch(lines, '([^=,]+)=(%d+)%+(%d+)') do
+    claim[n + 1], claim[n + 2], claim[n + 3] = sku, tonumber(held), tonumber(bought)
+    n = n + 3
+  end
+  return claim
+end
+
+local function pack(claim)
+  local head = text[claim.expires] .. ';' .. claim.mark .. ';' .. claim.order .. ';'
+    .. text[claim.attempt] .. (claim.settled and ';1;' or ';0;')
+  if not claim[1] then return head end
+  local packed = head .. claim[1] .. '=' .. text[claim[2]] .. '+' .. text[claim[3]]
+  for i = 4, #claim, 3 do
+    packed = packed .. ',' .. claim[i] .. '=' .. text[claim[i + 1]] .. '+' .. text[claim[i + 2]]
+  end
+  return packed
+end
+
+-- The claim of somebody who has none; room for one line is made at once.
+local function no_claim()
+  return { nil, nil, nil, expires = 0, mark = '', order = '', attempt = 0, settled = false,
+    changed = false }
+end
+
+local function changed(shopper, claim)
+  if claim.changed then return end
+  claim.changed = true
+  dirty_count = dirty_count + 1
+  dirty_claims[dirty_count] = shopper
+end
+
+local function holds_something(claim)
+  for i = 2, #claim, 3 do
+    if claim[i] > 0 then return true end
+  end
+  return false
+end
+
+-- Whether the held lines are just those named in ARGV from `first` on, as SKU and quantity in turn.
+local function holds_just(claim, first)
+  local wanted, missing = {}, 0
+  for i = first, #ARGV, 2 do
+    wanted[ARGV[i]] = tonumber(ARGV[i + 1])
+    missing = missing + 1
+  end
+  for i = 1, #claim, 3 do
+    if claim[i + 1] > 0 then
+      if wanted[claim[i]] ~= claim[i + 1] then return false end
+      missing = missing - 1
+    end
+  end
+  return missing == 0
+end
+
+-- When the claim runs out: a checkout keeps it for its grace, and what is settled never does (0).
+local function due_at(claim)
+  if claim.expires == 0 or claim.mark == 'x' or claim.settled then return 0 end
+  return claim.expires + (claim.order ~= '' and terms.grace or 0)
+end
+
+local function is_due(claim)
+  local at = due_at(claim)
+  return at > 0 and now >= at
+end
+
+-- The claims of the shoppers in ARGV[first] to ARGV[last], with the units of their lines and of the
+-- SKUs in `also`.
+local function load_claims(first, last, also)
+  local skus, seen = also or {}, {}
+  for _, sku in ipairs(skus) do seen[sku] = true end
+  for from = first, last, MOST_ARGUMENTS do
+    local to = math.min(from + MOST_ARGUMENTS - 1, last)
+    local values = redis.call('HMGET', CLAIMS, unpack(ARGV, from, to))
+    for i = from, to do
+      local packed = values[i - from + 1]
+      if packed then
+        local claim = parse(packed)
+        claims[ARGV[i]] = claim
+        for j = 1, #claim, 3 do
+          if not seen[claim[j]] then
+            seen[claim[j]] = true
+            skus[#skus + 1] = claim[j]
+          end
+        end
+      end
+    end
+  end
+  load_units(skus)
+end
+
+local function run_out(shopper, claim)
+  for i = 1, #claim, 3 do
+    local sku, n = claim[i], claim[i + 1]
+    if n > 0 then
+      claim[i + 1] = 0
+      local drawn = give(shopper, sku, n, 0, claim.expires)
+      add(sku, n, EXPIRED)
+      dirty_units[sku] = true
+      for _, value in ipairs({ shopper, sku, drawn, claim.expires }) do
+        ran_out[#ran_out + 1] = value
+      end
+    end
+  end
+  claim.mark, claim.order, claim.attempt = 'x', '', 0
+  changed(shopper, claim)
+end
+
+-- Tells the journal of a hold that somebody has to end. Those of one script end together.
+local function begin_hold(shopper, expires)
+  holds_end = expires
+  holds_count = holds_count + 1
+  holds_of[holds_count] = shopper
+end

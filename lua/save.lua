@@ -1,0 +1,33 @@
+-- What the scripts share, last part: writing what was changed.
+
+local function put(key, fields)
+  for from = 1, #fields, MOST_ARGUMENTS do
+    redis.call('HSET', key, unpack(fields, from, math.min(from + MOST_ARGUMENTS - 1, #fields)))
+  end
+end
+
+local function journal(...)
+  redis.call('XADD', JOURNAL, 'MAXLEN', '~', JOURNAL_LENGTH, '*', 'e', terms.epoch,
+    'p', text[seq_before], 'q', text[seq], ...)
+end
+
+-- Writes what was changed, each key once. Whoever changed a counter has drawn a number.
+local function save()
+  local fields = {}
+  for i = 1, dirty_count do
+    fields[2 * i - 1], fields[2 * i] = dirty_claims[i], pack(claims[dirty_claims[i]])
+  end
+  put(CLAIMS, fields)
+  put(RETURNS, new_returns)
+  if seq == seq_before then return end
+  local counters, told = { 'seq', text[seq] }, {}
+  for sku in pairs(dirty_units) do
+    local packed = table.concat(units[sku], ' ')
+    counters[#counters + 1] = 'u:' .. sku
+    counters[#counters + 1] = packed
+    told[#told + 1] = sku .. ' ' .. packed
+  end
+  put(STOCK, counters)
+  local holds = holds_count > 0 and text[holds_end] .. ':' .. table.concat(holds_of, ' ') or ''
+  journal('u', table.concat(told, ','), 'h', holds)
+end
