@@ -7,9 +7,10 @@ use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberI
 
 use crate::platform::config::{Log, LogFormat};
 
-/// Kept quiet whatever the level, because of what it says: lapin logs every message that came
-/// back unroutable with its whole body, and bodies are the shoppers'.
-const SILENCED: [&str; 1] = ["lapin::returned_messages=off"];
+/// Kept quiet whatever the level, because of what it says. lapin logs every message that came back
+/// unroutable with its whole body, and bodies are the shoppers'. actix logs as an error of ours
+/// whatever a client sends that is no HTTP, so that anybody could fill the log.
+const SILENCED: [&str; 2] = ["lapin::returned_messages=off", "actix_http::h1::dispatcher=off"];
 
 /// Logging could not be set up.
 #[derive(Debug, Error)]
