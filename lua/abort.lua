@@ -25,6 +25,6 @@ if claim.settled then
 end
 claim.order, claim.attempt, claim.settled = '', 0, false
 if is_due(claim) then run_out(shopper, claim) end
-changed(shopper)
+changed(shopper, claim)
 save()
 return { DONE, now }

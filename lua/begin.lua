@@ -16,6 +16,6 @@ if claim.order ~= '' and claim.order ~= order then return { IN_PROGRESS, now } e
 if not holds_just(claim, 6) then return { CART_CHANGED, now } end
 
 claim.order, claim.attempt = order, attempt
-changed(shopper)
+changed(shopper, claim)
 save()
 return { DONE, now, claim.expires }

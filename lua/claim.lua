@@ -1,7 +1,8 @@
 -- Sets lines to quantities, for many shoppers in one call, as if the lines came one by one.
 --
--- ARGV: epoch, deadline, number of shoppers, number of SKUs, the shoppers, the SKUs, then for each
---   line: place of its shopper, place of its SKU (both from 1), quantity.
+-- ARGV: epoch, deadline, number of shoppers, number of SKUs, the shoppers, the SKUs, then one
+--   MessagePack array of numbers (arguments of their own would cost more than anything else), for
+--   each line: place of its shopper, place of its SKU (both from 1), quantity.
 -- Return: code, now, {for each line: code, seq (0: nothing to publish), value}, {shopper, SKU, seq,
 --   end of the hold, ...: zero lines of carts found to have run out; these seqs lie in the returns}.
 --   The value is what is available for SOLD_OUT, else the end of the cart's hold or 0. The seq of a
@@ -35,7 +36,7 @@ local function raise(shopper, claim, at, sku, more)
   end
   claim[at], claim[at + 1], claim[at + 2] = sku, held + more, claim[at + 2] or 0
   claims[shopper] = claim
-  changed(shopper)
+  changed(shopper, claim)
   move(sku, more, AVAILABLE, HELD)
   add(sku, more, TAKEN)
   return held == 0 and CREATED or RAISED, draw(), claim.expires
@@ -45,7 +46,7 @@ local function lower(shopper, claim, at, wanted)
   local n = claim[at + 1] - wanted
   claim[at + 1] = wanted
   dirty_units[claim[at]] = true
-  changed(shopper)
+  changed(shopper, claim)
   local drawn = give(shopper, claim[at], n, wanted, wanted > 0 and claim.expires or 0)
   if not holds_something(claim) then claim.expires = 0 end
   return LOWERED, drawn, claim.expires
@@ -53,8 +54,7 @@ end
 
 local function set_line(shopper, sku, wanted)
   if not units[sku] then return UNKNOWN_SKU, 0, 0 end
-  local claim = claims[shopper]
-    or { expires = 0, mark = '', order = '', attempt = 0, settled = false }
+  local claim = claims[shopper] or no_claim()
   if is_due(claim) then run_out(shopper, claim) end
   local at = 1
   while claim[at] and claim[at] ~= sku do at = at + 3 end
@@ -68,17 +68,15 @@ local function set_line(shopper, sku, wanted)
   if not claim[at] then return NOTHING, 0, claim.mark == '' and claim.expires or 0 end
   if claim.mark == 'x' then
     claim.mark, claim.expires = '', 0
-    changed(shopper)
+    changed(shopper, claim)
   end
   return STOOD, draw(), claim.expires
 end
 
-local lines = {}
-for i = 5 + shoppers + kinds, #ARGV, 3 do
-  local code, drawn, value =
-    set_line(ARGV[4 + ARGV[i]], ARGV[4 + shoppers + ARGV[i + 1]], tonumber(ARGV[i + 2]))
-  local n = #lines
-  lines[n + 1], lines[n + 2], lines[n + 3] = code, drawn, value
+local wanted, lines = cmsgpack.unpack(ARGV[#ARGV]), {}
+for i = 1, #wanted, 3 do
+  local shopper, sku = ARGV[4 + wanted[i]], ARGV[4 + shoppers + wanted[i + 1]]
+  lines[i], lines[i + 1], lines[i + 2] = set_line(shopper, sku, wanted[i + 2])
 end
 save()
 return { DONE, now, lines, ran_out }

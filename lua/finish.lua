@@ -18,6 +18,6 @@ for i = 1, #claim, 3 do
 end
 if not claim.settled then draw() end
 claim.order, claim.attempt, claim.settled, claim.expires = '', 0, false, 0
-changed(shopper)
+changed(shopper, claim)
 save()
 return { DONE, now }

@@ -24,6 +24,7 @@ local terms, seq, seq_before = {}, 0, 0
 local claims, units = {}, {}
 local dirty_claims, dirty_units, new_returns, ran_out = {}, {}, {}, {}
 local holds_end, holds_of = 0, {}
+local dirty_count, holds_count = 0, 0 -- `#` searches; where there are many, counting is cheaper
 
 -- Most numbers of a batch are the same few, and formatting one is dear.
 local text = setmetatable({}, { __index = function(known, number)
@@ -33,7 +34,9 @@ local text = setmetatable({}, { __index = function(known, number)
 end })
 
 local function run_id()
-  return string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+  local info = redis.call('INFO', 'server')
+  local _, before = string.find(info, 'run_id:', 1, true) -- a pattern would cost more than INFO
+  return string.sub(info, before + 1, before + 40)
 end
 
 -- The answer to give at once, if the sale is not open here under this epoch or it is too late.
@@ -60,7 +63,7 @@ local function parse(packed)
   local expires, mark, order, attempt, settled, lines =
     string.match(packed, '^(%d+);(x?);(%x*);(%d+);([01]);(.*)$')
   local claim = { expires = tonumber(expires), mark = mark, order = order,
-    attempt = tonumber(attempt), settled = settled == '1' }
+    attempt = tonumber(attempt), settled = settled == '1', changed = false }
   local n = 0
   for sku, held, bought in string.gmatch(lines, '([^=,]+)=(%d+)%+(%d+)') do
     claim[n + 1], claim[n + 2], claim[n + 3] = sku, tonumber(held), tonumber(bought)
@@ -70,17 +73,27 @@ local function parse(packed)
 end
 
 local function pack(claim)
-  local lines = ''
-  for i = 1, #claim, 3 do
-    lines = lines .. (i > 1 and ',' or '') .. claim[i] .. '=' .. text[claim[i + 1]] .. '+'
-      .. text[claim[i + 2]]
+  local head = text[claim.expires] .. ';' .. claim.mark .. ';' .. claim.order .. ';'
+    .. text[claim.attempt] .. (claim.settled and ';1;' or ';0;')
+  if not claim[1] then return head end
+  local packed = head .. claim[1] .. '=' .. text[claim[2]] .. '+' .. text[claim[3]]
+  for i = 4, #claim, 3 do
+    packed = packed .. ',' .. claim[i] .. '=' .. text[claim[i + 1]] .. '+' .. text[claim[i + 2]]
   end
-  return text[claim.expires] .. ';' .. claim.mark .. ';' .. claim.order .. ';'
-    .. text[claim.attempt] .. ';' .. (claim.settled and '1;' or '0;') .. lines
+  return packed
 end
 
-local function changed(shopper)
-  dirty_claims[shopper] = true
+-- The claim of somebody who has none; room for one line is made at once.
+local function no_claim()
+  return { nil, nil, nil, expires = 0, mark = '', order = '', attempt = 0, settled = false,
+    changed = false }
+end
+
+local function changed(shopper, claim)
+  if claim.changed then return end
+  claim.changed = true
+  dirty_count = dirty_count + 1
+  dirty_claims[dirty_count] = shopper
 end
 
 -- The counters of these SKUs, and what they belong to; `nil` for one that the sale does not have.
@@ -199,13 +212,14 @@ local function run_out(shopper, claim)
     end
   end
   claim.mark, claim.order, claim.attempt = 'x', '', 0
-  changed(shopper)
+  changed(shopper, claim)
 end
 
 -- Tells the journal of a hold that somebody has to end. Those of one script end together.
 local function begin_hold(shopper, expires)
   holds_end = expires
-  holds_of[#holds_of + 1] = shopper
+  holds_count = holds_count + 1
+  holds_of[holds_count] = shopper
 end
 
 local function put(key, fields)
@@ -222,9 +236,8 @@ end
 -- Writes what was changed, each key once. Whoever changed a counter has drawn a number.
 local function save()
   local fields = {}
-  for shopper in pairs(dirty_claims) do
-    fields[#fields + 1] = shopper
-    fields[#fields + 1] = pack(claims[shopper])
+  for i = 1, dirty_count do
+    fields[2 * i - 1], fields[2 * i] = dirty_claims[i], pack(claims[dirty_claims[i]])
   end
   put(CLAIMS, fields)
   put(RETURNS, new_returns)
@@ -237,6 +250,6 @@ local function save()
     told[#told + 1] = sku .. ' ' .. packed
   end
   put(STOCK, counters)
-  local holds = #holds_of > 0 and text[holds_end] .. ':' .. table.concat(holds_of, ' ') or ''
+  local holds = holds_count > 0 and text[holds_end] .. ':' .. table.concat(holds_of, ' ') or ''
   journal('u', table.concat(told, ','), 'h', holds)
 end

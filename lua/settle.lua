@@ -21,6 +21,6 @@ for i = 1, #claim, 3 do
   end
 end
 claim.settled, claim.attempt = true, attempt
-changed(shopper)
+changed(shopper, claim)
 save()
 return { DONE, now, zero }

@@ -35,7 +35,7 @@ use crate::{
 
 /// How long an opening waits for the writer before it begins anew. A stream full of lines is taken
 /// over in this time; a writer that is away for longer will not come sooner for being waited for.
-const BARRIER_TIMEOUT: Duration = Duration::from_secs(60);
+const BARRIER_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The shop. Cheap to clone; clones share everything.
 #[derive(Clone)]

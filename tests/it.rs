@@ -1,6 +1,7 @@
 //! One binary for every test that needs more than a unit: it links once.
 #![allow(
     clippy::as_conversions,
+    clippy::disallowed_methods,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::large_futures,

@@ -1,5 +1,11 @@
 //! The house stays tidy: imports point down, rooms never meet, files stay short.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "tests say what they expect by panicking"
+)]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -74,12 +80,11 @@ fn spread<'a>(text: &'a str, mut path: Vec<String>, found: &mut Vec<Vec<String>>
     }
     path.push(rest[..end].to_owned());
     rest = &rest[end..];
-    match rest.strip_prefix("::") {
-        Some(deeper) => spread(deeper, path, found),
-        None => {
-            found.push(path);
-            rest
-        }
+    if let Some(deeper) = rest.strip_prefix("::") {
+        spread(deeper, path, found)
+    } else {
+        found.push(path);
+        rest
     }
 }
 
@@ -159,7 +164,9 @@ fn scripts_stay_short() {
     for entry in fs::read_dir(root).unwrap() {
         let path = entry.unwrap().path();
         let lines = fs::read_to_string(&path).unwrap().lines().count();
-        assert!(lines <= 150, "{}: {lines} lines", path.display());
+        // what all verbs share may be longer than any of them
+        let longest = if path.ends_with("prelude.lua") { 250 } else { 100 };
+        assert!(lines <= longest, "{}: {lines} lines", path.display());
     }
 }
 

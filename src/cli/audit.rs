@@ -5,7 +5,8 @@ use crate::{flows::reconciliation::Audit, platform::config::Config, shop::dead_l
 
 pub(super) async fn run(config: &Config) -> Result<(), Failure> {
     let Rooms { pool, auditor, .. } = Rooms::new(config)?;
-    let audits = progress::shown("auditing", auditor.all()).await.map_err(Failure::from_anyhow)?;
+    let audits =
+        progress::shown("auditing", Box::pin(auditor.all())).await.map_err(Failure::from_anyhow)?;
     let header =
         ["sale", "sku", "total", "available", "held", "sold", "paid", "on paper", "returning"];
     println!("{}", table(header, audits.iter().flat_map(rows)));

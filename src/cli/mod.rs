@@ -129,7 +129,7 @@ fn run(command: Option<Command>) -> Result<(), Failure> {
             Some(Command::Import(arguments)) => import::run(&config, &arguments).await,
             Some(Command::Pause(sale)) => pause::run(&config, &sale, true).await,
             Some(Command::Resume(sale)) => pause::run(&config, &sale, false).await,
-            Some(Command::Audit) => audit::run(&config).await,
+            Some(Command::Audit) => Box::pin(audit::run(&config)).await,
             Some(Command::DeadLetters(command)) => dead_letters::run(&config, &command).await,
             Some(Command::CheckConfig) => check_config::run(&config),
         }

@@ -115,6 +115,7 @@ pub async fn stock(
     let known = if let Some(view) = app.stock_views.view(&bucket) {
         view.units.clone()
     } else {
+        app.stock_views.follow(bucket);
         let flushed = inventory::store::counts(&app.pool, sale.id).await;
         let flushed = flushed.map_err(Problem::away)?;
         Arc::new(flushed.map(|(counts, _)| counts).unwrap_or_default())

@@ -13,6 +13,7 @@ use crate::{
         shutdown::Shutdown,
     },
     shop::cart::{store::StreamState, stream::CartStream},
+    workers::Trouble,
 };
 
 /// How long to wait for a message before looking whether the stream has a new generation.
@@ -76,9 +77,10 @@ pub async fn run(app: App, shutdown: Shutdown) -> anyhow::Result<()> {
         prefetch: cart.prefetch,
         metrics: WriterMetrics::new(&app.metrics)?,
     };
+    let mut trouble = Trouble::default();
     while !shutdown.is_requested() {
         if let Err(error) = writer.read(&shutdown).await {
-            tracing::warn!(error = format!("{error:#}"), "the cart writer waits");
+            trouble.is("the cart writer", &error);
             tokio::select! {
                 () = shutdown.requested() => {}
                 () = tokio::time::sleep(PAUSE) => {}
@@ -136,12 +138,14 @@ impl Writer {
         sent: Option<crate::kernel::clock::Timestamp>,
         shutdown: &Shutdown,
     ) -> bool {
+        let mut trouble = Trouble::default();
         loop {
             let age = sent.and_then(|sent| (self.clock.now() - sent).to_std().ok());
             let lag = self.metrics.lag.with_label_values::<&str>(&[]);
             lag.set(age.map_or(0.0, seconds));
             match self.intake.take_over(generation, expected, batch).await {
                 Ok(Taken::Committed { lines, parked }) => {
+                    trouble.is_over("the cart writer");
                     if age.is_some_and(|age| age < FRESH) {
                         // under a load that never pauses it would otherwise never be said
                         let _ = self.intake.caught_up(generation).await;
@@ -155,7 +159,7 @@ impl Writer {
                     return false;
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "cart lines wait for Postgres");
+                    trouble.is("the cart writer", &error);
                     tokio::select! {
                         () = shutdown.requested() => return false,
                         () = tokio::time::sleep(PAUSE) => {}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::{app::App, platform::shutdown::Shutdown};
+use crate::{app::App, platform::shutdown::Shutdown, workers::Trouble};
 
 /// Checkouts carried at once: each takes a connection of Postgres now and then, and as many as one
 /// process has are left to the shoppers.
@@ -19,15 +19,17 @@ pub async fn run(app: App, shutdown: Shutdown) -> anyhow::Result<()> {
         "Checkouts taken over from an owner who died or could not go on.",
     )?;
     let mut forget_at = Instant::now();
+    let mut trouble = Trouble::default();
     while !shutdown.is_requested() {
         match app.checkout.resume_due(AT_ONCE).await {
             Ok(taken) => {
+                trouble.is_over("the checkout resumer");
                 resumed.inc_by(taken.try_into().unwrap_or(u64::MAX));
                 if taken >= usize::from(AT_ONCE) {
                     continue;
                 }
             }
-            Err(error) => tracing::warn!(%error, "checkouts wait to be resumed"),
+            Err(error) => trouble.is("the checkout resumer", &error),
         }
         if Instant::now() >= forget_at {
             match app.checkout.forget_keys().await {

@@ -1,6 +1,9 @@
 //! Brings back what was not paid in time, and what somebody left on its way back.
 
-use crate::{app::App, flows::cart_lines::Expiry, platform::shutdown::Shutdown, shop::sales};
+use crate::{
+    app::App, flows::cart_lines::Expiry, platform::shutdown::Shutdown, shop::sales,
+    workers::Trouble,
+};
 
 /// Runs until the process leaves.
 pub async fn run(app: App, shutdown: Shutdown) -> anyhow::Result<()> {
@@ -16,8 +19,10 @@ pub async fn run(app: App, shutdown: Shutdown) -> anyhow::Result<()> {
         app.clock.clone(),
     );
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    let mut trouble = Trouble::default();
     while !shutdown.is_requested() {
         let now = app.clock.now();
+        let mut failed: Option<anyhow::Error> = None;
         match sales::store::to_keep(&app.pool, now - sales::KEEP_AFTER_END).await {
             Ok(sales) => {
                 for sale in sales {
@@ -27,13 +32,16 @@ pub async fn run(app: App, shutdown: Shutdown) -> anyhow::Result<()> {
                             lines.with_label_values(&["swept"]).inc_by(count(looked.swept));
                         }
                         Err(error) => {
-                            let error = format!("{error:#}");
-                            tracing::warn!(sale = %sale.slug, error, "the expirer waits");
+                            failed = Some(error.context(format!("sale {}", sale.slug)));
                         }
                     }
                 }
             }
-            Err(error) => tracing::warn!(%error, "the expirer waits for Postgres"),
+            Err(error) => failed = Some(error.into()),
+        }
+        match failed {
+            Some(error) => trouble.is("the hold expirer", &error),
+            None => trouble.is_over("the hold expirer"),
         }
         tokio::select! {
             () = shutdown.requested() => {}

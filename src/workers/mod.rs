@@ -16,6 +16,30 @@ use futures_util::future::BoxFuture;
 
 use crate::{app::App, platform::shutdown::Shutdown};
 
+/// What keeps a worker waiting, said once a change and not with every look.
+#[derive(Debug, Default)]
+pub(crate) struct Trouble {
+    said: Option<String>,
+}
+
+impl Trouble {
+    /// `who` cannot go on because of `why`.
+    pub(crate) fn is(&mut self, who: &str, why: &dyn std::fmt::Display) {
+        let why = format!("{why:#}");
+        if self.said.as_ref() != Some(&why) {
+            tracing::warn!(why, "{who} waits");
+            self.said = Some(why);
+        }
+    }
+
+    /// `who` goes on.
+    pub(crate) fn is_over(&mut self, who: &str) {
+        if self.said.take().is_some() {
+            tracing::info!("{who} goes on");
+        }
+    }
+}
+
 /// What a process can do besides serving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Role {

@@ -13,6 +13,7 @@ use crate::{
         shutdown::Shutdown,
     },
     shop::{inventory::Units, sales},
+    workers::Trouble,
 };
 
 struct FlushMetrics {
@@ -64,10 +65,12 @@ impl FlushMetrics {
 pub async fn run(app: App, shutdown: Shutdown) -> anyhow::Result<()> {
     let metrics = FlushMetrics::new(&app.metrics)?;
     let mut flush = StockFlush::new(app.pool.clone(), app.inventory.clone(), app.clock.clone());
+    let mut trouble = Trouble::default();
     loop {
         let leaving = shutdown.is_requested();
-        if let Err(error) = flush_all(&app, &mut flush, &metrics).await {
-            tracing::warn!(error = format!("{error:#}"), "counts were not flushed");
+        match flush_all(&app, &mut flush, &metrics).await {
+            Ok(()) => trouble.is_over("the stock flusher"),
+            Err(error) => trouble.is("the stock flusher", &error),
         }
         if leaving {
             return Ok(());

@@ -10,6 +10,7 @@ use crate::{
     kernel::{clock::Timestamp, ids::SaleSlug, version::Revision},
     platform::shutdown::Shutdown,
     shop::sales::{self, store::Kept},
+    workers::Trouble,
 };
 
 struct Keeper {
@@ -18,6 +19,7 @@ struct Keeper {
     closed: HashMap<SaleSlug, (Timestamp, String)>,
     open: IntGaugeVec,
     closed_seconds: prometheus::GaugeVec,
+    no_stream: Trouble,
 }
 
 /// Runs until the process leaves.
@@ -33,11 +35,14 @@ pub async fn run(app: App, shutdown: Shutdown) -> anyhow::Result<()> {
         &["sale"],
     )?;
     let interval = app.config.stock.keeper_interval;
-    let mut keeper = Keeper { app, closed: HashMap::new(), open, closed_seconds };
+    let mut keeper =
+        Keeper { app, closed: HashMap::new(), open, closed_seconds, no_stream: Trouble::default() };
+    let mut trouble = Trouble::default();
     while !shutdown.is_requested() {
         // an opening is not cut short by a shutdown: dying in it is harmless, waiting is shorter
-        if let Err(error) = keeper.look().await {
-            tracing::warn!(error = format!("{error:#}"), "the stock keeper waits");
+        match keeper.look().await {
+            Ok(()) => trouble.is_over("the stock keeper"),
+            Err(error) => trouble.is("the stock keeper", &error),
         }
         tokio::select! {
             () = shutdown.requested() => {}
@@ -51,9 +56,10 @@ impl Keeper {
     async fn look(&mut self) -> anyhow::Result<()> {
         let now = self.app.clock.now();
         let sales = sales::store::to_keep(&self.app.pool, now - sales::KEEP_AFTER_END).await?;
-        if let Err(error) = self.app.opening.ensure_stream(&sales).await {
-            // a sale may be open without it, and pages and checkouts go on
-            tracing::warn!(error = format!("{error:#}"), "the cart stream is not ready");
+        // a sale may be open without the stream, and pages and checkouts go on
+        match self.app.opening.ensure_stream(&sales).await {
+            Ok(()) => self.no_stream.is_over("the cart stream"),
+            Err(error) => self.no_stream.is("the cart stream", &error),
         }
         for sale in &sales {
             self.tend(sale).await;

@@ -55,7 +55,8 @@ async fn a_token_that_nobody_here_signed_is_refused() {
 
 #[tokio::test]
 async fn an_older_secret_is_honoured_until_it_is_taken_out() {
-    let (old, new) = ("the old secret which is long enough too", "the new secret just as long as the old");
+    let (old, new) =
+        ("the old secret which is long enough too", "the new secret just as long as the old");
     let start =
         |secret: String| Plan::default().roles(&[]).with("STAMPEDE_WEB__SECRET", &secret).start();
     let new = format!("{new} and then some");

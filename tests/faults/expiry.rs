@@ -38,7 +38,7 @@ async fn what_is_not_paid_in_time_is_for_sale_again_at_once() {
     let waiting = shop.shopper().await;
     assert_eq!(waiting.put("RUN1-42", 1).await.code(), "sold_out");
 
-    until("the holds' end", async || Utc::now() >= ends).await;
+    until("the holds' end", async || shop.app.clock.now() >= ends).await;
     let ended = Instant::now();
     until("all 50 units back", async || units(&shop, "RUN1-42").await.available == 50).await;
     // two seconds are promised; a busy machine is forgiven as much again
@@ -64,7 +64,7 @@ async fn an_expirer_that_is_killed_and_a_redis_that_is_lost_revive_no_cart() {
     shop.until_open("run").await;
     let (shoppers, ends) = take_all(&shop).await;
 
-    until("the holds' end", async || Utc::now() >= ends).await;
+    until("the holds' end", async || shop.app.clock.now() >= ends).await;
     let began = Instant::now();
     for round in 0.. {
         let mut expirer = shop.spawn(&["work", "hold-expirer"]);

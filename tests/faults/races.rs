@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use redis::AsyncCommands;
 use reqwest::StatusCode;
+use stampede::kernel::ids::Ids;
 use tokio::sync::Barrier;
 
 use super::{another_web, units, wait_for};
@@ -36,7 +37,7 @@ async fn put(shopper: Client, sku: &'static str, quantity: i64) -> Reply {
 }
 
 /// So many shoppers, half of them at each process.
-async fn shoppers_of(shop: &Shop, other: &str, number: usize) -> Vec<Client> {
+fn shoppers_of(shop: &Shop, other: &str, number: usize) -> Vec<Client> {
     let http = reqwest::Client::new();
     (0..number)
         .map(|n| {
@@ -55,7 +56,7 @@ fn count(answers: &[Reply], status: StatusCode) -> usize {
 async fn of_400_shoppers_just_as_many_win_as_there_are_units() {
     let shop = Shop::open().await;
     let web = another_web(&shop).await;
-    let shoppers = shoppers_of(&shop, &web.url, 400).await;
+    let shoppers = shoppers_of(&shop, &web.url, 400);
     let answers = at_once(&shoppers, |_, shopper| put(shopper, "RUN1-42", 1)).await;
     assert_eq!(count(&answers, StatusCode::CREATED), 50);
     let refused: Vec<_> = answers.iter().filter(|a| a.status == StatusCode::CONFLICT).collect();
@@ -70,7 +71,7 @@ async fn the_last_unit_has_one_winner_every_time() {
     let shop = Shop::open().await;
     let web = another_web(&shop).await;
     for round in 0..20 {
-        let shoppers = shoppers_of(&shop, &web.url, 24).await;
+        let shoppers = shoppers_of(&shop, &web.url, 24);
         let answers = at_once(&shoppers, |_, shopper| put(shopper, "RUN1-43", 1)).await;
         assert_eq!(count(&answers, StatusCode::CREATED), 1, "round {round}");
         assert_eq!(count(&answers, StatusCode::CONFLICT), 23, "round {round}");
@@ -89,7 +90,7 @@ async fn the_last_unit_has_one_winner_every_time() {
 async fn a_shop_that_reads_and_then_writes_sells_the_last_unit_twice() {
     let url = std::env::var("REDIS_URL").expect("REDIS_URL: run `make test`");
     let client = redis::Client::open(url).unwrap();
-    let key = format!("test-{}:last-unit", uuid::Uuid::new_v4().simple());
+    let key = format!("test-{}:last-unit", Ids::random().order());
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
     let mut winners = 0;
     for _ in 0..50 {
@@ -121,7 +122,7 @@ async fn a_shop_that_reads_and_then_writes_sells_the_last_unit_twice() {
 async fn the_same_put_a_hundred_times_at_once_is_one_line() {
     let shop = Shop::open().await;
     let web = another_web(&shop).await;
-    let shopper = shoppers_of(&shop, &web.url, 1).await.remove(0);
+    let shopper = shoppers_of(&shop, &web.url, 1).remove(0);
     let same: Vec<_> =
         (0..100).map(|n| shopper.at(if n % 2 == 0 { &shop.url } else { &web.url })).collect();
     let answers = at_once(&same, |_, shopper| put(shopper, "RUN1-42", 2)).await;
@@ -140,7 +141,7 @@ async fn the_same_put_a_hundred_times_at_once_is_one_line() {
 async fn a_put_and_a_checkout_at_once_end_in_one_order() {
     let shop = Shop::open().await;
     let web = another_web(&shop).await;
-    for shopper in shoppers_of(&shop, &web.url, 30).await {
+    for shopper in shoppers_of(&shop, &web.url, 30) {
         assert_eq!(shopper.put("CAP", 1).await.status, StatusCode::CREATED);
         let both = [shopper.at(&shop.url), shopper.at(&web.url)];
         let answers = at_once(&both, |n, shopper| async move {
@@ -174,7 +175,7 @@ async fn a_put_and_a_checkout_at_once_end_in_one_order() {
 async fn two_checkouts_at_once_are_paid_once() {
     let shop = Shop::open().await;
     let web = another_web(&shop).await;
-    for (n, shopper) in shoppers_of(&shop, &web.url, 30).await.into_iter().enumerate() {
+    for (n, shopper) in shoppers_of(&shop, &web.url, 30).into_iter().enumerate() {
         assert_eq!(shopper.put("CAP", 2).await.status, StatusCode::CREATED);
         let both = [shopper.at(&shop.url), shopper.at(&web.url)];
         let keys = if n % 2 == 0 { ["one", "one"] } else { ["one", "other"] };

@@ -54,7 +54,7 @@ async fn a_keeper_may_be_killed_at_any_moment_of_an_opening() {
     shop.until_open("run").await;
     let crowd = Crowd::start(&shop, &[&shop.url]);
     let mut opened = 0;
-    for round in 0..10_u64 {
+    for round in 0..7_u64 {
         crowd.until_promised(40).await;
         keeper.kill();
         empty_redis(&shop);
@@ -64,7 +64,7 @@ async fn a_keeper_may_be_killed_at_any_moment_of_an_opening() {
             keeper = shop.spawn(&["work", "stock-keeper"]);
             wait_for("an opening", async || (epoch(&shop).await > before).then_some(())).await;
             // an opening takes a fifth of a second, half of which is the barrier's delay
-            tokio::time::sleep(Duration::from_millis(23 * round + 11 * nth)).await;
+            tokio::time::sleep(Duration::from_millis(33 * round + 11 * nth)).await;
             keeper.kill();
             if shop.is_open("run").await {
                 opened += 1;

@@ -5,11 +5,13 @@ pub(crate) mod client;
 pub(crate) mod servers;
 
 use std::{
+    fmt::Write as _,
     net::TcpListener,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
+use futures_util::future::BoxFuture;
 use sqlx::{Connection, Executor, PgConnection};
 use stampede::{
     app::App,
@@ -27,7 +29,7 @@ pub(crate) use client::Client;
 pub(crate) use servers::Servers;
 
 /// How long anything may take before a test gives up on it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One sale with a scarce SKU, a plenty one and a product with a limit of its own.
 pub(crate) const SALE: &str = r#"
@@ -73,7 +75,6 @@ stock = 100000
 pub(crate) struct Shop {
     pub(crate) app: App,
     pub(crate) url: String,
-    pub(crate) ops: String,
     pub(crate) servers: Servers,
     /// For processes that are to join this shop.
     pub(crate) variables: Vec<(String, String)>,
@@ -151,9 +152,8 @@ impl Plan {
         let shape = Shape { web: self.web, roles: self.roles };
         let process = Process::start(&app, &shape, &shutdown).expect("listeners");
         let url = process.web.map_or_else(String::new, |at| format!("http://{at}"));
-        let ops = format!("http://{}", process.ops);
         let running = Some(tokio::spawn(process.run()));
-        Shop { app, url, ops, servers: self.servers, variables, database, shutdown, running }
+        Shop { app, url, servers: self.servers, variables, database, shutdown, running }
     }
 }
 
@@ -221,8 +221,8 @@ impl Shop {
     }
 
     /// What must hold after every test, then everything of this shop is removed.
-    pub(crate) async fn close(self) {
-        self.close_with_letters(0).await;
+    pub(crate) fn close(self) -> BoxFuture<'static, ()> {
+        Box::pin(self.close_with_letters(0))
     }
 
     /// The same, for a test that leaves dead letters on purpose.
@@ -347,7 +347,10 @@ fn with_database(url: &str, database: &str) -> String {
 async fn create_database(url: &str, name: &str) {
     let mut admin = PgConnection::connect(url).await.expect("DATABASE_URL: run `make test`");
     let newest = postgres::MIGRATIONS.iter().last().expect("migrations");
-    let digest: String = newest.checksum.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let digest = newest.checksum.iter().take(8).fold(String::new(), |mut digest, byte| {
+        let _ = write!(digest, "{byte:02x}");
+        digest
+    });
     let template = format!("stampede_template_{digest}");
     let run = |sql: String| sqlx::AssertSqlSafe(sql);
     admin.execute("SELECT pg_advisory_lock(727)").await.unwrap();

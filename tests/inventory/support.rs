@@ -60,6 +60,7 @@ pub(crate) fn redis(url: &str) -> Redis {
 }
 
 /// One bucket under a prefix of its own.
+#[derive(Clone)]
 pub(crate) struct Shop {
     pub(crate) redis: Redis,
     pub(crate) prefix: String,

@@ -21,7 +21,7 @@ use thiserror::Error;
 use tokio::runtime::Handle;
 
 pub use expiry::Expiry;
-use taker::{Request, Taker};
+use taker::{Reply, Request, Taker};
 
 use crate::{
     kernel::{
@@ -115,6 +115,8 @@ pub struct CartLimits {
     pub stream_max_bytes: u64,
 }
 
+type Batchers = HashMap<Bucket, Batcher<Request, Reply>>;
+
 /// Takes, changes and releases cart lines. Cheap to clone.
 #[derive(Clone)]
 pub struct CartLines(Arc<Inner>);
@@ -126,7 +128,7 @@ struct Inner {
     clock: Clock,
     limits: CartLimits,
     metrics: taker::TakerMetrics,
-    batchers: Mutex<HashMap<Bucket, Batcher<Request, Result<LineSet, CartLineError>>>>,
+    batchers: Mutex<Batchers>,
     /// The epochs that buckets were last seen open under.
     epochs: Mutex<HashMap<Bucket, Epoch>>,
     /// Where batches run: not on the thread of the request that happens to be the first, for that
@@ -241,7 +243,7 @@ impl CartLines {
         }
     }
 
-    fn batcher(&self, sale: &Sale) -> Batcher<Request, Result<LineSet, CartLineError>> {
+    fn batcher(&self, sale: &Sale) -> Batcher<Request, Reply> {
         let bucket = Bucket::first(sale.slug.clone());
         self.batchers()
             .entry(bucket)
@@ -253,9 +255,7 @@ impl CartLines {
             .clone()
     }
 
-    fn batchers(
-        &self,
-    ) -> MutexGuard<'_, HashMap<Bucket, Batcher<Request, Result<LineSet, CartLineError>>>> {
+    fn batchers(&self) -> MutexGuard<'_, Batchers> {
         self.0.batchers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -41,7 +41,7 @@ pub(super) struct Request {
     pub(super) starts_at: Timestamp,
 }
 
-type Reply = Result<LineSet, CartLineError>;
+pub(super) type Reply = Result<LineSet, CartLineError>;
 
 pub(super) struct TakerMetrics {
     batch_size: Histogram,
@@ -120,7 +120,9 @@ impl Batch<Request, Reply> for Taker {
         let lines = u32::try_from(requests.len()).unwrap_or(u32::MAX);
         metrics.batch_size.observe(f64::from(lines));
         metrics.batch_seconds.observe(seconds(began.elapsed()));
-        outcomes.iter().for_each(|reply| metrics.count(reply));
+        for reply in &outcomes {
+            metrics.count(reply);
+        }
         outcomes
     }
 

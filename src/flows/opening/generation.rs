@@ -25,10 +25,9 @@ impl Opening {
     /// it again.
     pub async fn ensure_stream(&self, sales: &[Kept]) -> anyhow::Result<()> {
         let state = self.stream_state().await?;
-        if state.generation == self.stream.generation() && !state.republish {
-            if self.rabbit.exchange_exists(&self.stream.exchange()).await? {
-                return Ok(());
-            }
+        let known = state.generation == self.stream.generation() && !state.republish;
+        if known && self.rabbit.exchange_exists(&self.stream.exchange()).await? {
+            return Ok(());
         }
         let mut lock = self.pool.begin().await?;
         if !postgres::try_lock(&mut lock, "cart stream", 0).await? {
@@ -80,6 +79,11 @@ impl Opening {
             let key = cart::stream::routing_key(&bucket, epoch);
             let queue = self.stream.queue_of(generation);
             self.rabbit.bind(&queue, &self.stream.exchange(), &key).await?;
+            // the lock may have been lost, and the sale been opened again since
+            if sales::store::epoch(&self.pool, sale.sale, bucket.number).await? != epoch {
+                self.rabbit.unbind(&queue, &self.stream.exchange(), &key).await?;
+                anyhow::bail!("another keeper has opened it meanwhile");
+            }
             match self.republish(sale, &bucket, epoch).await {
                 Ok(claims) => tracing::info!(sale = %sale.slug, claims, "published again"),
                 // closed: the opening that follows starts from paper anyway

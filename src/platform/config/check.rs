@@ -26,6 +26,7 @@ pub(super) fn range(config: &Config, key: &str) -> Result<(), String> {
         "rabbit.url" => scheme(config.rabbit.url.scheme(), &["amqp"]),
         "redis.prefix" => name(&config.redis.prefix),
         "rabbit.prefix" => name(&config.rabbit.prefix),
+        "web.noop" => Ok(()),
         "web.body_limit" => within(config.web.body_limit, 1024, 16 << 20),
         "web.workers" => within(config.web.workers, 0, 1024),
         "web.max_connections" => within(config.web.max_connections, 1, 1 << 20),

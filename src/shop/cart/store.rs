@@ -122,6 +122,7 @@ pub async fn advance(
 /// Writes lines; each row keeps the highest version it has seen. Lines may repeat and come in any
 /// order: they are deduplicated and sorted first, as one statement may not touch a row twice and
 /// two writers must lock rows in the same order.
+#[expect(clippy::as_conversions, reason = "sqlx's notation for an array that may hold nulls")]
 pub async fn upsert(conn: &mut PgConnection, sale: SaleId, lines: &[CartLine]) -> sqlx::Result<()> {
     let mut newest: BTreeMap<(ShopperId, &Sku), &CartLine> = BTreeMap::new();
     for line in lines {
@@ -131,7 +132,9 @@ pub async fn upsert(conn: &mut PgConnection, sale: SaleId, lines: &[CartLine]) -
         }
     }
     let mut columns = Columns::default();
-    newest.values().for_each(|line| columns.push(line));
+    for line in newest.values() {
+        columns.push(line);
+    }
     sqlx::query!(
         "INSERT INTO cart_lines AS old
              (sale_id, shopper_id, sku, quantity, expires_at, epoch, seq)

@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn carts_pause_at_half_of_what_the_stream_keeps() {
         let stream = CartStream::new("test");
-        let behind = |now| stream.is_backed_up(from_millis(now), Duration::from_millis(1000), 100);
+        let behind = |now| stream.is_backed_up(from_millis(now), Duration::from_secs(1), 100);
         assert!(!behind(1_000_000), "nothing was heard yet");
         stream.caught_up(from_millis(1_000));
         assert!(!behind(1_500));

@@ -215,10 +215,10 @@ impl Inventory {
         wanted: &[WantedLine],
     ) -> Call {
         let (mut shoppers, mut skus) = (Places::default(), Places::default());
-        let places: Vec<_> = wanted
-            .iter()
-            .map(|w| (shoppers.of(w.shopper), skus.of(&w.sku), w.quantity.get()))
-            .collect();
+        let mut lines = Vec::with_capacity(3 * wanted.len());
+        for WantedLine { shopper, sku, quantity } in wanted {
+            lines.extend([shoppers.of(*shopper), skus.of(sku), quantity.get()]);
+        }
         let mut call = self.keys(bucket).call(&self.0.scripts.claim);
         call.push(epoch.0);
         call.push(deadline.timestamp_millis());
@@ -228,9 +228,7 @@ impl Inventory {
         for sku in &skus.order {
             call.push(sku.as_str());
         }
-        for (shopper, sku, quantity) in places {
-            call.push((shopper, sku, quantity));
-        }
+        call.push(message_pack(&lines));
         call
     }
 
@@ -249,7 +247,7 @@ impl Inventory {
 
 /// Places from 1, in order of first appearance.
 struct Places<T> {
-    known: HashMap<T, usize>,
+    known: HashMap<T, u32>,
     order: Vec<T>,
 }
 
@@ -260,10 +258,10 @@ impl<T> Default for Places<T> {
 }
 
 impl<T: Copy + Eq + std::hash::Hash> Places<T> {
-    fn of(&mut self, item: T) -> usize {
+    fn of(&mut self, item: T) -> u32 {
         *self.known.entry(item).or_insert_with(|| {
             self.order.push(item);
-            self.order.len()
+            u32::try_from(self.order.len()).unwrap_or(u32::MAX)
         })
     }
 }
@@ -362,6 +360,18 @@ fn read_returned(packed: &str) -> Result<(Sku, i64), InventoryError> {
 
 fn quantity(count: i64) -> Result<Quantity, InventoryError> {
     Quantity::try_from(count).map_err(|_| unexpected(&format!("quantity {count}")))
+}
+
+/// Numbers as one `MessagePack` array, each in five bytes.
+fn message_pack(numbers: &[u32]) -> Vec<u8> {
+    let mut packed = Vec::with_capacity(5 * (numbers.len() + 1));
+    packed.push(0xdd);
+    packed.extend(u32::try_from(numbers.len()).unwrap_or(u32::MAX).to_be_bytes());
+    for number in numbers {
+        packed.push(0xce);
+        packed.extend(number.to_be_bytes());
+    }
+    packed
 }
 
 pub(super) fn hex(shopper: ShopperId) -> String {
