@@ -176,8 +176,7 @@ async fn requests_are_counted_by_the_table_of_routes_and_nothing_else() {
         plain(&shop, "GET", path).await;
     }
     plain(&shop, "BREW", "/api/v1/sales/run").await;
-    let figures =
-        reqwest::get(format!("{}/metrics", shop.ops)).await.unwrap().text().await.unwrap();
+    let figures = String::from_utf8(shop.app.metrics.render().unwrap()).unwrap();
     for (method, route, status, count) in [
         ("GET", "/api/v1/sales/{sale}", 200, 1),
         ("GET", "/api/v1/sales/{sale}", 404, 1),
