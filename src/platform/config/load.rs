@@ -149,6 +149,10 @@ fn like(default: &Value, text: &str) -> Result<Value, String> {
             let number = digits.parse().map(Value::Integer);
             number.map_err(|_| format!("expected a whole number, found `{text}`"))
         }
+        Value::Boolean(_) => {
+            let switch = text.trim().parse().map(Value::Boolean);
+            switch.map_err(|_| format!("expected `true` or `false`, found `{text}`"))
+        }
         _ => Ok(Value::String(text.trim().to_owned())),
     }
 }
