@@ -8,9 +8,11 @@ use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberI
 use crate::platform::config::{Log, LogFormat};
 
 /// Kept quiet whatever the level, because of what they say: lapin logs every message that came
-/// back unroutable with its whole body, and bodies are the shoppers'; and it calls the answer to
-/// "is there such an exchange?" an error, which those who asked report themselves.
-const SILENCED: [&str; 2] = ["lapin::returned_messages=off", "lapin::channel=off"];
+/// back unroutable with its whole body, and bodies are the shoppers'; it calls the answer to "is
+/// there such an exchange?" an error, which those who asked report themselves; and actix calls an
+/// error of ours whatever a client sends that is no HTTP, so that anybody could fill the log.
+const SILENCED: [&str; 3] =
+    ["lapin::returned_messages=off", "lapin::channel=off", "actix_http::h1::dispatcher=off"];
 
 /// Logging could not be set up.
 #[derive(Debug, Error)]

@@ -80,7 +80,7 @@ pub struct WishShape {
     /// How it is paid.
     pub payment: PaymentShape,
     /// The `version` of the cart that the shopper saw: just that one is bought, or nothing.
-    #[schema(max_length = 64, pattern = r"^[!-~]+$", nullable = false)]
+    #[schema(max_length = 64, pattern = r"^[!-~]+$")]
     pub cart_version: Option<String>,
 }
 

@@ -168,3 +168,26 @@ async fn a_person_reads_errors_as_pages_and_a_program_as_json() {
     plain(&shop, "GET", "/nothing").await.expect(404, "not_found");
     shop.close().await;
 }
+
+#[tokio::test]
+async fn requests_are_counted_by_the_table_of_routes_and_nothing_else() {
+    let shop = Shop::open().await;
+    for path in ["/api/v1/sales/run", "/api/v1/sales/nothing", "/a", "/b"] {
+        plain(&shop, "GET", path).await;
+    }
+    plain(&shop, "BREW", "/api/v1/sales/run").await;
+    let figures = String::from_utf8(shop.app.metrics.render().unwrap()).unwrap();
+    for (method, route, status, count) in [
+        ("GET", "/api/v1/sales/{sale}", 200, 1),
+        ("GET", "/api/v1/sales/{sale}", 404, 1),
+        ("other", "/api/v1/sales/{sale}", 405, 1),
+        ("GET", "none", 404, 2),
+    ] {
+        let line = format!(
+            "stampede_http_requests_total{{method=\"{method}\",route=\"{route}\",status=\"{status}\"}} {count}\n"
+        );
+        assert!(figures.contains(&line), "{line}{figures}");
+    }
+    assert!(figures.contains("stampede_http_request_duration_seconds_bucket{method=\"GET\""));
+    shop.close().await;
+}
