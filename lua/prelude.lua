@@ -1,5 +1,5 @@
 -- What the scripts share, first part: keys, codes, and the check that the sale is open here. Put
--- together as clock, prelude, units, claims, save, and the verb.
+-- together as clock, prelude, units, claims, carts, save, and the verb.
 --
 -- A verb calls `enter`, loads claims and units, changes them in these tables, and calls `save` once,
 -- so that nothing is written before everything is checked. Answers are {code, now, ...}.

@@ -1,5 +1,12 @@
 -- What the scripts share, last part: writing what was changed.
 
+-- Tells the journal of a hold that somebody has to end. Those of one script end together.
+local function begin_hold(shopper, expires)
+  holds_end = expires
+  holds_count = holds_count + 1
+  holds_of[holds_count] = shopper
+end
+
 local function put(key, fields)
   for from = 1, #fields, MOST_ARGUMENTS do
     redis.call('HSET', key, unpack(fields, from, math.min(from + MOST_ARGUMENTS - 1, #fields)))

@@ -164,9 +164,7 @@ fn scripts_stay_short() {
     for entry in fs::read_dir(root).unwrap() {
         let path = entry.unwrap().path();
         let lines = fs::read_to_string(&path).unwrap().lines().count();
-        // what all verbs share may be longer than any of them
-        let longest = if path.ends_with("prelude.lua") { 250 } else { 100 };
-        assert!(lines <= longest, "{}: {lines} lines", path.display());
+        assert!(lines <= 100, "{}: {lines} lines", path.display());
     }
 }
 

@@ -73,6 +73,7 @@ macro_rules! scripts {
                     file("prelude", include_str!("../../../lua/prelude.lua")),
                     file("units", include_str!("../../../lua/units.lua")),
                     file("claims", include_str!("../../../lua/claims.lua")),
+                    file("carts", include_str!("../../../lua/carts.lua")),
                     file("save", include_str!("../../../lua/save.lua")),
                 ]
                 .concat();
