@@ -28,7 +28,7 @@ psql -q "$admin" -c "CREATE DATABASE $name"
 trap finish EXIT
 export DATABASE_URL=${admin%/*}/$name
 export STAMPEDE_REDIS__PREFIX=$name: STAMPEDE_RABBIT__PREFIX=$name
-export STAMPEDE_WEB__LISTEN=127.0.0.1:$port STAMPEDE_OPS__LISTEN=127.0.0.1:0 STAMPEDE_WEB__NOOP=true
+export STAMPEDE_WEB__LISTEN=127.0.0.1:$port STAMPEDE_OPS__LISTEN=${BENCH_OPS:-127.0.0.1:0} STAMPEDE_WEB__NOOP=true
 export STAMPEDE_LOG__LEVEL=info
 
 cat >"$work/sale.toml" <<'SALE'

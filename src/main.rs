@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// Requests allocate on one thread and free on another; this allocator is made for it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     stampede::cli::main()
 }

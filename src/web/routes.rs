@@ -13,6 +13,20 @@ pub fn mount(site: &mut ServiceConfig, observer: &Observer) {
         site.service(url.observed(observer));
     };
 
+    // tried in this order: what the crowd asks for comes first
+    at(Url::new("/api/v1/sales/{sale}/cart/lines/{sku}")
+        .put(api::cart::set_line)
+        .delete(api::cart::release));
+    at(Url::new("/api/v1/sales/{sale}/stock").get(api::stock::show));
+    at(Url::new("/api/v1/openapi.json").get(openapi::document));
+    at(Url::new("/api/v1/session").post(api::session::create));
+    at(Url::new("/api/v1/sales").get(api::sales::list));
+    at(Url::new("/api/v1/sales/{sale}").get(api::sales::show));
+    at(Url::new("/api/v1/sales/{sale}/cart").get(api::cart::show));
+    at(Url::new("/api/v1/sales/{sale}/checkout").post(api::checkout::buy));
+    at(Url::new("/api/v1/orders").get(api::orders::list));
+    at(Url::new("/api/v1/orders/{order}").get(api::orders::show));
+
     at(Url::new("/").get(pages::home::show));
     at(Url::new("/sales/{sale}").get(pages::sale::show));
     at(Url::new("/sales/{sale}/products/{product}")
@@ -27,18 +41,6 @@ pub fn mount(site: &mut ServiceConfig, observer: &Observer) {
 
     at(Url::new("/docs").get(openapi::to_docs));
     at(Url::new("/docs/{file:.*}").get(openapi::docs));
-    at(Url::new("/api/v1/openapi.json").get(openapi::document));
-    at(Url::new("/api/v1/session").post(api::session::create));
-    at(Url::new("/api/v1/sales").get(api::sales::list));
-    at(Url::new("/api/v1/sales/{sale}").get(api::sales::show));
-    at(Url::new("/api/v1/sales/{sale}/stock").get(api::stock::show));
-    at(Url::new("/api/v1/sales/{sale}/cart").get(api::cart::show));
-    at(Url::new("/api/v1/sales/{sale}/cart/lines/{sku}")
-        .put(api::cart::set_line)
-        .delete(api::cart::release));
-    at(Url::new("/api/v1/sales/{sale}/checkout").post(api::checkout::buy));
-    at(Url::new("/api/v1/orders").get(api::orders::list));
-    at(Url::new("/api/v1/orders/{order}").get(api::orders::show));
 }
 
 /// What answers where the table has nothing.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use prometheus::{GaugeVec, IntCounter, IntGauge};
+use tokio::{sync::Mutex, time::Instant};
 
 use crate::{
     app::App,
@@ -63,6 +64,7 @@ struct Writer {
     batch: usize,
     prefetch: u16,
     metrics: WriterMetrics,
+    caught_up_at: Mutex<Option<Instant>>,
 }
 
 /// Runs until the process leaves.
@@ -76,6 +78,7 @@ pub async fn run(app: App, shutdown: Shutdown) -> anyhow::Result<()> {
         batch: usize::from(cart.prefetch),
         prefetch: cart.prefetch,
         metrics: WriterMetrics::new(&app.metrics)?,
+        caught_up_at: Mutex::default(),
     };
     let mut trouble = Trouble::default();
     while !shutdown.is_requested() {
@@ -107,7 +110,7 @@ impl Writer {
             let batch = reader.next_batch(self.batch, IDLE).await?;
             let (Some((first, bytes)), Some((last, _))) = (batch.first(), batch.last()) else {
                 self.metrics.lag.with_label_values::<&str>(&[]).set(0.0);
-                self.intake.caught_up(generation).await?;
+                self.caught_up(generation).await;
                 if self.intake.state().await?.generation != generation {
                     return Ok(());
                 }
@@ -129,6 +132,16 @@ impl Writer {
         Ok(())
     }
 
+    /// Says that all there was is taken over, now and then: an error is heard of elsewhere soon.
+    async fn caught_up(&self, generation: i64) {
+        let mut said = self.caught_up_at.lock().await;
+        if said.is_none_or(|at| at.elapsed() >= FRESH)
+            && self.intake.caught_up(generation).await.is_ok()
+        {
+            *said = Some(Instant::now());
+        }
+    }
+
     /// Tries until the batch is committed; false when it was overtaken, or the process leaves.
     async fn take_over(
         &self,
@@ -146,9 +159,9 @@ impl Writer {
             match self.intake.take_over(generation, expected, batch).await {
                 Ok(Taken::Committed { lines, parked }) => {
                     trouble.is_over("the cart writer");
+                    // under a load that never pauses it would otherwise never be said
                     if age.is_some_and(|age| age < FRESH) {
-                        // under a load that never pauses it would otherwise never be said
-                        let _ = self.intake.caught_up(generation).await;
+                        self.caught_up(generation).await;
                     }
                     self.metrics.lines.inc_by(u64::try_from(lines).unwrap_or(u64::MAX));
                     self.metrics.parked.inc_by(u64::try_from(parked).unwrap_or(u64::MAX));
