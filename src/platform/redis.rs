@@ -86,6 +86,13 @@ impl Redis {
         Ok(Self { client, pool, options })
     }
 
+    /// Pooled connections in use, idle ones, and callers that wait for one.
+    #[must_use]
+    pub fn pool_status(&self) -> (usize, usize, usize) {
+        let status = self.pool.status();
+        (status.size.saturating_sub(status.available), status.available, status.waiting)
+    }
+
     /// Whether the server answers.
     pub async fn ping(&self) -> Result<(), RedisError> {
         self.ask(&redis::cmd("PING")).await.map(drop)

@@ -4,8 +4,8 @@
 //! checkout are on record, with ids and wanted lines; each step is on record before its effect;
 //! every checkout ends, whoever dies on the way: paid, or with nothing bought and nothing charged.
 //!
-//! In reading order: here a purchase becomes an order; [`saga`] has the steps and their undos;
-//! [`owner`] carries a checkout from step to step; [`resume`] takes over what was left.
+//! In reading order: here a purchase becomes an order; `saga` has the steps and their undos;
+//! `owner` carries a checkout from step to step; `resume` takes over what was left.
 
 mod basket;
 mod error;

@@ -7,7 +7,7 @@
 //! - Units leave the shelf at once, and come back only when paper (stream and Postgres) says so:
 //!   what a shopper lowers, releases or lets run out lies in the *returns*, still counted as held,
 //!   until [`Inventory::give_back`] after the confirm.
-//! - Each line set has a [`Version`] of its own, and each change of a counter draws a number too:
+//! - Each line set has a `Version` of its own, and each change of a counter draws a number too:
 //!   of two statements about anything here, the higher version is the newer one.
 //! - A script runs only under the epoch of the last opening and on the server that was opened; on
 //!   any other it answers [`InventoryError::Closed`], and somebody has to open the sale.
