@@ -1,5 +1,6 @@
 //! The stock: its scripts against a model, each of its rules, and the race for the last pair.
 
+mod cart_rules;
 mod changes;
 mod feed;
 mod histories;
