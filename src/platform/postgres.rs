@@ -3,7 +3,7 @@
 use std::{str::FromStr, time::Duration};
 
 use sqlx::{
-    Connection, PgConnection, PgPool, Postgres, Transaction,
+    Connection, PgConnection, PgPool, Postgres, Row, Transaction,
     migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -33,6 +33,7 @@ pub fn connect(config: &config::Postgres) -> Result<PgPool, sqlx::Error> {
         .max_connections(config.max_connections)
         .acquire_timeout(config.acquire_timeout)
         .idle_timeout(config.idle_timeout)
+        .after_release(|connection, _| Box::pin(is_outside_transactions(connection)))
         .connect_lazy_with(options))
 }
 
@@ -68,6 +69,15 @@ pub async fn snapshot(pool: &PgPool) -> Result<Transaction<'static, Postgres>, s
     sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
     sqlx::query("SET LOCAL idle_in_transaction_session_timeout = 0").execute(&mut *tx).await?;
     Ok(tx)
+}
+
+/// Whether a connection that comes back to the pool may be used again. A `begin` that is cancelled
+/// on its way leaves a transaction open that sqlx does not know of; whoever used the connection next
+/// would write into it, and never commit. Inside a transaction `now()` stands still.
+async fn is_outside_transactions(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    // as one message of the simple protocol: each of the extended one's would be a later timestamp
+    let asked = sqlx::raw_sql("SELECT now() = statement_timestamp()").fetch_one(connection).await?;
+    asked.try_get(0)
 }
 
 /// Whether Postgres answers.

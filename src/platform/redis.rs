@@ -3,7 +3,7 @@
 //! Every call ends within [`RedisOptions::connect_timeout`] plus [`RedisOptions::reply_timeout`].
 //! A call that failed may still have run: what is asked of Redis must be safe to repeat.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
 
 use deadpool_redis::{Manager, Pool, Runtime};
 use redis::{
@@ -144,17 +144,23 @@ pub struct Lane {
 struct Kept {
     generation: u64,
     connection: Option<MultiplexedConnection>,
+    /// Hashes of the scripts that its server was told.
+    known: HashSet<String>,
 }
 
 impl Lane {
-    /// Runs scripts in order in one round trip, those that the server does not know yet last. The
-    /// first that fails is the error; the others may have run.
+    /// Runs scripts in order in one round trip. The first that fails is the error; the others may
+    /// have run. Only after somebody flushed the server's scripts under a living connection do those
+    /// that it forgot run last.
     pub async fn run_all(&self, calls: &[Call]) -> Result<Vec<Value>, RedisError> {
         let options = self.redis.options;
         // Waiting for others who are connecting counts as connecting.
         let (generation, mut connection) = timeout(options.connect_timeout, self.connection())
             .await
             .map_err(|_| RedisError::Timeout)??;
+        if calls.len() > 1 {
+            self.introduce(&mut connection, calls).await?;
+        }
         let outcome = run_all(&mut connection, calls).await;
         if matches!(outcome, Err(RedisError::Connection(_) | RedisError::Timeout)) {
             self.drop_connection(generation).await;
@@ -168,6 +174,31 @@ impl Lane {
         values.into_iter().next().ok_or(RedisError::Timeout)
     }
 
+    /// Makes scripts that are new to this connection known to its server, so that none has to be
+    /// sent again after those behind it.
+    async fn introduce(
+        &self,
+        connection: &mut MultiplexedConnection,
+        calls: &[Call],
+    ) -> Result<(), RedisError> {
+        let mut kept = self.current.lock().await;
+        let mut texts = Pipeline::new();
+        for call in calls {
+            if kept.known.insert(call.script.0.1.clone()) {
+                texts.cmd("SCRIPT").arg("LOAD").arg(&call.script.0.0);
+            }
+        }
+        if texts.is_empty() {
+            return Ok(());
+        }
+        let told = send_all(connection, &texts).await;
+        if told.is_err() {
+            kept.known.clear();
+            kept.connection = None;
+        }
+        told.map(drop)
+    }
+
     async fn connection(&self) -> Result<(u64, MultiplexedConnection), RedisError> {
         let mut kept = self.current.lock().await;
         if let Some(connection) = &kept.connection {
@@ -175,6 +206,7 @@ impl Lane {
         }
         let connection = connect(&self.redis.client, self.redis.options).await?;
         kept.generation += 1;
+        kept.known.clear();
         kept.connection = Some(connection.clone());
         Ok((kept.generation, connection))
     }
