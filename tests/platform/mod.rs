@@ -5,7 +5,6 @@ mod broker;
 mod cli;
 mod config;
 mod ops;
-mod postgres;
 mod rabbit;
 mod rabbit_killed;
 mod supervisor;
