@@ -70,7 +70,7 @@ async fn of_400_shoppers_just_as_many_win_as_there_are_units() {
 async fn the_last_unit_has_one_winner_every_time() {
     let shop = Shop::open().await;
     let web = another_web(&shop).await;
-    for round in 0..20 {
+    for round in 0..100 {
         let shoppers = shoppers_of(&shop, &web.url, 24);
         let answers = at_once(&shoppers, |_, shopper| put(shopper, "RUN1-43", 1)).await;
         assert_eq!(count(&answers, StatusCode::CREATED), 1, "round {round}");

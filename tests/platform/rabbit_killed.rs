@@ -71,8 +71,8 @@ async fn read_until(desk: &Desk, wanted: &AtomicU32, losses: &AtomicU32) -> BTre
                 }
             }
             Err(_) => {
-                losses.fetch_add(1, Ordering::SeqCst);
                 reader = open(&desk.rabbit, &desk.stream, next).await;
+                losses.fetch_add(1, Ordering::SeqCst);
             }
         }
     }
@@ -105,7 +105,7 @@ async fn a_broker_that_is_killed_keeps_what_it_confirmed_and_both_sides_recover(
     });
 
     let broker = Arc::new(broker);
-    for _ in 0..2 {
+    for round in 1..=2 {
         publish_more(&next).await;
         let killed = Arc::clone(&broker);
         tokio::task::spawn_blocking(move || killed.kill()).await.unwrap();
@@ -117,6 +117,12 @@ async fn a_broker_that_is_killed_keeps_what_it_confirmed_and_both_sides_recover(
         let started = Arc::clone(&broker);
         tokio::task::spawn_blocking(move || started.start_again()).await.unwrap();
         desk.rabbit.wait_connected(PATIENCE).await.unwrap();
+        // the next kill is to meet a reader, not one that is still opening
+        let back = Instant::now();
+        while losses.load(Ordering::SeqCst) < round {
+            assert!(back.elapsed() < PATIENCE, "the reader does not come back");
+            sleep(Duration::from_millis(10)).await;
+        }
     }
     publish_more(&next).await;
     going.store(false, Ordering::SeqCst);
