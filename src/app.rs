@@ -194,5 +194,6 @@ fn patience(config: &Config) -> Patience {
             max_bytes: config.cart.stream_max_bytes,
             segment_bytes: config.cart.stream_segment_bytes,
         },
+        stream_settle: config.cart.stream_settle,
     }
 }

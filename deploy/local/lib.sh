@@ -35,7 +35,11 @@ process_identity() {
         { stat=$(<"/proc/$pid/stat"); } 2>/dev/null || return 1
         # The name in parentheses may hold blanks, so count from behind it.
         read -r -a fields <<<"${stat##*) }"
-        case ${fields[0]} in Z | X) return 1 ;; esac
+        # A killed process whose other threads are still leaving has its sockets open.
+        case ${fields[0]} in
+        Z) [ "${fields[17]}" -gt 1 ] || return 1 ;;
+        X) return 1 ;;
+        esac
         printf '%s/%s\n' "$(</proc/sys/kernel/random/boot_id)" "${fields[19]}"
     else
         local since

@@ -1,5 +1,7 @@
 //! `RabbitMQ` is killed, with and without its data.
 
+use std::time::Duration;
+
 use reqwest::StatusCode;
 use stampede::workers::Role;
 
@@ -48,6 +50,29 @@ async fn carts_pause_while_the_broker_is_away_and_checkouts_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_is_killed_just_after_its_first_stream_gets_another() {
+    let servers = Servers::shared().with_own_rabbit();
+    let shop = Plan { servers, ..Plan::default() }.start().await;
+    shop.import(SALE).await;
+    let rabbit = shop.servers.rabbit.as_ref().unwrap();
+    wait_for("a stream", async || (generation(&shop).await > 0).then_some(())).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    blocking(|| {
+        rabbit.kill();
+        rabbit.again();
+    });
+    shop.until_open("run").await;
+    assert!(generation(&shop).await > 1, "the first stream was trusted");
+    let shopper = shop.shopper().await;
+    wait_for("a line", async || {
+        let answer = shopper.put("CAP", 1).await;
+        (answer.status == StatusCode::CREATED).then_some(())
+    })
+    .await;
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_comes_back_empty_gets_every_claim_again() {
     let others: Vec<Role> =
         Role::ALL.into_iter().filter(|role| *role != Role::CartWriter).collect();
@@ -74,6 +99,6 @@ async fn a_broker_that_comes_back_empty_gets_every_claim_again() {
 }
 
 async fn generation(shop: &Shop) -> i64 {
-    let found = sqlx::query_scalar("SELECT max(generation) FROM cart_streams");
+    let found = sqlx::query_scalar("SELECT coalesce(max(generation), 0) FROM cart_streams");
     found.fetch_one(&shop.app.pool).await.unwrap()
 }

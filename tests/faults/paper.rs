@@ -19,9 +19,16 @@ const AT_ONCE: usize = 8;
 /// What shoppers hold, or have bought.
 type Lines = BTreeMap<(Uuid, String), i64>;
 
-/// Waits until the sale is open and the stream is drained, and looks for every promise.
+/// Waits until the sale is open, every checkout has ended and the stream is drained, and looks for
+/// every promise.
 pub(super) async fn check(shop: &Shop, visitors: &[Visitor]) {
     shop.until_open("run").await;
+    // a shopper hears of his paid order before `finish` has emptied his cart
+    wait_for("the end of every checkout", async || {
+        let open: i64 = sqlx::query_scalar(UNDER_WAY).fetch_one(&shop.app.pool).await.unwrap();
+        (open == 0).then_some(())
+    })
+    .await;
     stream::iter(visitors).for_each_concurrent(AT_ONCE, |visitor| in_shop(shop, visitor)).await;
 
     let shoppers: BTreeSet<Uuid> = visitors.iter().map(shopper).collect();
@@ -37,6 +44,7 @@ pub(super) async fn check(shop: &Shop, visitors: &[Visitor]) {
     until_equal("paid orders", &bought, async || of_them(on_paper(shop, PAID).await)).await;
 }
 
+const UNDER_WAY: &str = "SELECT count(*) FROM checkouts WHERE step <> 'done'";
 const HELD: &str = "SELECT shopper_id, sku, quantity FROM cart_lines WHERE quantity > 0";
 const PAID: &str = "SELECT shopper_id, sku, sum(quantity)::bigint FROM orders
     JOIN order_lines ON order_id = id WHERE status = 'paid' GROUP BY shopper_id, sku";

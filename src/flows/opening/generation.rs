@@ -58,9 +58,13 @@ impl Opening {
         let state = self.stream_state().await?;
         let generation = state.generation;
         tracing::warn!(generation, "making the cart stream; the broker does not know it");
-        self.rabbit
-            .declare_stream(&self.stream.queue_of(generation), &self.patience.stream_limits)
-            .await?;
+        let (queue, limits) = (self.stream.queue_of(generation), &self.patience.stream_limits);
+        self.rabbit.declare_stream(&queue, limits).await?;
+        // A broker that is killed just after its very first stream forgets who looks after it, and
+        // answers 404 for that stream for ever. Killed before the second look, it has no witness
+        // either, and the next generation is made.
+        tokio::time::sleep(self.patience.stream_settle).await;
+        self.rabbit.declare_stream(&queue, limits).await?;
         self.rabbit.declare_exchange(&self.stream.exchange_of(generation)).await?;
         self.stream.set_generation(generation);
         Ok(state)

@@ -129,6 +129,8 @@ pub struct Patience {
     pub grace: Duration,
     /// When a new stream forgets.
     pub stream_limits: StreamLimits,
+    /// How long a new stream has to last before it is trusted.
+    pub stream_settle: Duration,
 }
 
 /// The keeper's verbs. Cheap to clone.

@@ -65,6 +65,7 @@ fn durations(config: &Config, key: &str) -> Result<(), String> {
         "stock.keeper_interval" => config.stock.keeper_interval,
         "stock.expirer_interval" => config.stock.expirer_interval,
         "cart.stream_max_age" => return at_least_a_minute(config.cart.stream_max_age),
+        "cart.stream_settle" => config.cart.stream_settle,
         "checkout.grace" => config.checkout.grace,
         "checkout.lease" => config.checkout.lease,
         "checkout.provider_timeout" => config.checkout.provider_timeout,

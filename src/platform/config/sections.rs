@@ -182,6 +182,9 @@ pub struct Cart {
     pub stream_max_bytes: u64,
     /// Bytes of a segment of the stream.
     pub stream_segment_bytes: u64,
+    /// How long a new stream has to last before it is trusted.
+    #[serde(with = "humantime_serde")]
+    pub stream_settle: Duration,
     /// Messages on their way to the writer.
     pub prefetch: u16,
 }

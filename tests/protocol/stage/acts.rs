@@ -54,6 +54,7 @@ impl Stage {
                 barrier_timeout: Duration::from_secs(20),
                 grace: GRACE,
                 stream_limits: STREAM_LIMITS,
+                stream_settle: Duration::ZERO,
             },
             Arc::new(move |bucket, step| {
                 let (logged, happens) = (log(bucket, step), before(stage.clone(), step));
