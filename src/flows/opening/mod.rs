@@ -204,6 +204,9 @@ impl Opening {
 
     async fn open(&self, sale: &Kept, bucket: &Bucket) -> anyhow::Result<Tended> {
         let at = |step| (self.progress)(bucket.clone(), step);
+        // the fence would fail, and every try would use up an epoch
+        let has_stream = self.rabbit.exchange_exists(&self.stream.exchange()).await?;
+        anyhow::ensure!(has_stream, "there is no cart stream yet");
 
         at(Step::Epoch).await?;
         let last = sales::store::epoch(&self.pool, sale.sale, bucket.number).await?;
