@@ -132,7 +132,8 @@ impl App {
                 Sandbox::new(pool.clone(), config.checkout.provider_timeout),
                 (clock.clone(), ids.clone()),
                 checkout::Settings { lease: config.checkout.lease },
-            ),
+                &metrics,
+            )?,
             opening: Opening::new(
                 pool.clone(),
                 inventory.clone(),

@@ -79,8 +79,8 @@ fn serve(
     let (serving, leave) = (app.clone(), shutdown.clone());
     supervisor.spawn("web", async move {
         web::server::serve(serving.clone(), listener, leave).await?;
-        // every request is answered; what its batches left over is done now
-        serving.cart_lines.close().await;
+        // every request is answered; what was left over by batches and checkouts is done now
+        tokio::join!(serving.cart_lines.close(), serving.checkout.close());
         Ok(())
     });
     supervisor.spawn("stock-views", follow(app.clone(), shutdown.clone()));

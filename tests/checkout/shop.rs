@@ -22,6 +22,7 @@ use stampede::{
         version::{Epoch, Revision},
     },
     platform::{
+        metrics::Metrics,
         postgres,
         redis::{Redis, RedisOptions},
     },
@@ -211,7 +212,9 @@ impl Shop {
             self.payments.clone(),
             (Clock::system(), Ids::random()),
             Settings { lease: self.lease },
+            &Metrics::new().unwrap(),
         )
+        .unwrap()
     }
 
     /// A process that is killed at the given moment, the first time that it comes.

@@ -43,6 +43,34 @@ async fn redis_may_be_lost_three_times_in_a_sale_and_in_the_middle_of_checkouts(
     shop.close().await;
 }
 
+/// What is on paper is the whole truth then, and the sale opens from it with a stream made anew.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_and_the_broker_may_be_lost_together_once_the_lines_are_on_paper() {
+    let servers = Servers::shared().with_own_redis().with_own_rabbit();
+    let shop = Plan { servers, ..Plan::default() }.start().await;
+    shop.import(SALE).await;
+    shop.until_open("run").await;
+    let crowd = Crowd::start(&shop, &[&shop.url]);
+    crowd.until_promised(200).await;
+    let visitors = crowd.stop().await;
+    paper::check(&shop, &visitors).await;
+    let before = epoch(&shop).await;
+    let rabbit = shop.servers.rabbit.as_ref().unwrap();
+    blocking(|| {
+        rabbit.kill();
+        rabbit.wipe();
+    });
+    empty_redis(&shop);
+    blocking(|| rabbit.again());
+    wait_for("an opening", async || (epoch(&shop).await > before).then_some(())).await;
+    paper::check(&shop, &visitors).await;
+    let crowd = Crowd::start(&shop, &[&shop.url]);
+    crowd.until_promised(50).await;
+    let newcomers = crowd.stop().await;
+    paper::check(&shop, &newcomers).await;
+    shop.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_keeper_may_be_killed_at_any_moment_of_an_opening() {
     let others: Vec<Role> =

@@ -16,6 +16,7 @@ use stampede::{
         opening,
     },
     kernel::{clock::Clock, ids::ShopperId},
+    platform::metrics::Metrics,
     shop::{
         inventory::Freeze,
         orders::{self, Email, Shipping},
@@ -38,7 +39,9 @@ impl Stage {
             payments,
             (clock, app.ids.clone()),
             Settings { lease: Duration::from_mins(1) },
+            &Metrics::new().unwrap(),
         )
+        .unwrap()
     }
 
     /// An owner who ends, as if killed, at the first moment of which `happens` says so.

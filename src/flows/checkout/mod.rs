@@ -9,6 +9,7 @@
 
 mod basket;
 mod error;
+mod metrics;
 mod model;
 mod owner;
 mod resume;
@@ -20,6 +21,8 @@ use std::time::Duration;
 use chrono::Days;
 use serde::Serialize;
 use sqlx::PgPool;
+use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
 
 pub use error::CheckoutError;
 pub use model::{Refusal, Step};
@@ -27,6 +30,7 @@ pub use owner::{Moment, Schedule};
 
 use self::{
     basket::Basket,
+    metrics::CheckoutMetrics,
     model::{Lease, Saga},
 };
 use crate::{
@@ -34,6 +38,7 @@ use crate::{
         clock::{Clock, Timestamp},
         ids::{Bucket, Ids, OrderId, ShopperId},
     },
+    platform::metrics::{Metrics, MetricsError},
     shop::{
         catalog::Catalog,
         inventory::Inventory,
@@ -100,12 +105,17 @@ pub struct Checkout {
     clock: Clock,
     ids: Ids,
     settings: Settings,
+    metrics: CheckoutMetrics,
     schedule: Option<Schedule>,
+    /// Where checkouts are carried: not on the thread of the request, which ends before some of
+    /// them do.
+    runtime: Handle,
+    under_way: TaskTracker,
 }
 
 impl Checkout {
-    /// Orders are kept in `pool`, ids come from `ids`.
-    #[must_use]
+    /// Orders are kept in `pool`, ids come from `ids`. Must be called within the runtime that
+    /// checkouts are to run on.
     pub fn new(
         pool: PgPool,
         inventory: Inventory,
@@ -113,8 +123,21 @@ impl Checkout {
         payments: Sandbox,
         (clock, ids): (Clock, Ids),
         settings: Settings,
-    ) -> Self {
-        Self { pool, inventory, catalog, payments, clock, ids, settings, schedule: None }
+        metrics: &Metrics,
+    ) -> Result<Self, MetricsError> {
+        Ok(Self {
+            pool,
+            inventory,
+            catalog,
+            payments,
+            clock,
+            ids,
+            settings,
+            metrics: CheckoutMetrics::new(metrics)?,
+            schedule: None,
+            runtime: Handle::current(),
+            under_way: TaskTracker::new(),
+        })
     }
 
     /// The same flow with something to happen between single steps: how tests kill an owner, or
@@ -146,10 +169,17 @@ impl Checkout {
         };
         let order = saga.order;
         let flow = self.clone();
-        let carried = tokio::spawn(async move { flow.carry(saga).await });
+        let carrying = async move { flow.carry(saga).await };
+        let carried = self.under_way.spawn_on(carrying, &self.runtime);
         // However it went, and whoever carried it at last, the order says what is true.
         let _ = tokio::time::timeout(PATIENCE, carried).await;
         self.present(order).await
+    }
+
+    /// Waits for the checkouts that this process carries for shoppers; none may be placed any more.
+    pub async fn close(&self) {
+        self.under_way.close();
+        self.under_way.wait().await;
     }
 
     async fn bound(&self, purchase: &Purchase<'_>) -> Result<Option<BoundKey>, CheckoutError> {

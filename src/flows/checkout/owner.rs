@@ -62,6 +62,7 @@ impl Checkout {
     /// Carries a checkout as far as it goes, and leaves it so that somebody else can go on.
     pub(super) async fn carry(&self, mut saga: Saga) {
         let Err(reason) = self.carry_on(&mut saga).await else { return };
+        self.metrics.stopped(&reason);
         let (order, step, attempt) = (saga.order, saga.step, saga.attempt);
         match reason {
             Stop::Overtaken => tracing::info!(%order, attempt, "a checkout has another owner"),
@@ -84,10 +85,12 @@ impl Checkout {
 
     async fn carry_on(&self, saga: &mut Saga) -> Result<(), Stop> {
         while saga.step != Step::Done {
+            let (step, began) = (saga.step, Instant::now());
             self.moment(Moment::Recorded(saga.step)).await?;
             let turn = self.turn(saga).await?;
             self.moment(Moment::Happened(saga.step)).await?;
             self.record(saga, turn).await?;
+            self.metrics.did(step, began.elapsed());
         }
         Ok(())
     }
@@ -134,6 +137,7 @@ impl Checkout {
             }
         }
         tx.commit().await?;
+        self.metrics.ended(saga, &turn.record);
         saga.follow(turn, lease);
         Ok(())
     }
