@@ -151,7 +151,7 @@ fn add_errors(operation: &mut Operation) {
 
 static DOCUMENT: LazyLock<Ready> = LazyLock::new(|| {
     let document = Api::openapi().to_json().unwrap_or_default();
-    Ready::new(document, HeaderValue::from_static("application/json"), PUBLIC)
+    Ready::new(document, HeaderValue::from_static("application/json"), PUBLIC).packed()
 });
 
 /// The document.

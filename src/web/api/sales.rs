@@ -141,7 +141,7 @@ pub async fn list(
     public: Data<Public>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let make = async || {
+    let make = || async move {
         let now = shown::now(&app);
         let mut sales = Vec::new();
         for sale in app.sales.listed().await?.iter() {
@@ -170,7 +170,7 @@ pub async fn show(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let slug = SaleSlug::of(&request)?;
-    let make = async || {
+    let make = || async move {
         let (sale, catalog) = shown::sale(&app, &slug).await?;
         let now = shown::now(&app);
         shown::json(&OneSale { server_time: now, sale: SaleBody::new(&sale, &catalog, now) })

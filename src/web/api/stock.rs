@@ -45,7 +45,7 @@ pub async fn show(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let slug = SaleSlug::of(&request)?;
-    let make = async || {
+    let make = || async move {
         let (sale, catalog) = shown::sale(&app, &slug).await?;
         let stock = shown::stock(&app, &sale, &catalog).await?;
         let counts: BTreeMap<&Sku, Counts> =

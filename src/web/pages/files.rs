@@ -31,7 +31,7 @@ impl Asset {
         let hash = hash(text.as_bytes());
         let name = format!("{name}-{}.{ending}", hash.get(..16).unwrap_or(&hash));
         let content_type = HeaderValue::from_static(content_type);
-        Self { name, ready: Ready::new(text, content_type, IMMUTABLE) }
+        Self { name, ready: Ready::new(text, content_type, IMMUTABLE).packed() }
     }
 
     /// Where it is.
@@ -52,7 +52,7 @@ pub(super) static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
 
 static ICON: LazyLock<Ready> = LazyLock::new(|| {
     let content_type = HeaderValue::from_static("image/svg+xml");
-    Ready::new(include_str!("assets/icon.svg"), content_type, PUBLIC)
+    Ready::new(include_str!("assets/icon.svg"), content_type, PUBLIC).packed()
 });
 
 /// A file of ours.

@@ -24,7 +24,7 @@ pub async fn show(
     cache: Data<Public>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let make = async || {
+    let make = || async move {
         let now = shown::now(&app);
         let listed = app.sales.listed().await?;
         let sales = listed.iter().map(|sale| SaleHead::new(sale, now)).collect();

@@ -58,7 +58,7 @@ pub async fn show(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let place = Place::named(&request)?;
-    let make = async || public(&place.look(&app).await?.page(&app, None, None).await?);
+    let make = || async move { public(&place.look(&app).await?.page(&app, None, None).await?) };
     cache.serve(&request, make).await
 }
 
