@@ -19,6 +19,9 @@ use crate::{
 
 /// How long to wait for a message before looking whether the stream has a new generation.
 const IDLE: Duration = Duration::from_millis(500);
+/// How long to wait for more once there is something: a transaction costs Postgres the same for few
+/// messages as for many, and nobody waits for it.
+const LINGER: Duration = Duration::from_millis(25);
 /// Between two tries while a server is away.
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -107,7 +110,7 @@ impl Writer {
         tracing::info!(generation, next_offset, "reading the cart stream");
         while !shutdown.is_requested() {
             self.metrics.offset.set(next_offset);
-            let batch = reader.next_batch(self.batch, IDLE).await?;
+            let batch = reader.next_batch(self.batch, IDLE, LINGER).await?;
             let (Some((first, bytes)), Some((last, _))) = (batch.first(), batch.last()) else {
                 self.metrics.lag.with_label_values::<&str>(&[]).set(0.0);
                 self.caught_up(generation).await;

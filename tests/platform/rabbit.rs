@@ -26,7 +26,7 @@ async fn read(desk: &Desk, offset: i64, prefetch: u16, count: usize) -> Vec<(i64
     let mut reader = desk.rabbit.read_stream(&desk.stream, offset, prefetch).await.unwrap();
     let mut found = Vec::new();
     while found.len() < count {
-        let batch = reader.next_batch(64, PATIENCE).await.unwrap();
+        let batch = reader.next_batch(64, PATIENCE, Duration::ZERO).await.unwrap();
         assert!(!batch.is_empty(), "only {found:?} came");
         let number = |body: &[u8]| std::str::from_utf8(body).unwrap().parse().unwrap();
         found.extend(batch.into_iter().map(|(offset, body)| (offset, number(&body))));
@@ -47,9 +47,9 @@ async fn a_stream_is_read_in_order_from_any_offset() {
     }
     // At the end, a reader waits, and hears of what comes later.
     let mut reader = desk.rabbit.read_stream(&desk.stream, 150, 10).await.unwrap();
-    assert!(reader.next_batch(64, A_MOMENT).await.unwrap().is_empty());
+    assert!(reader.next_batch(64, A_MOMENT, Duration::ZERO).await.unwrap().is_empty());
     publish(&desk, 150..151).await;
-    let later = reader.next_batch(64, PATIENCE).await.unwrap();
+    let later = reader.next_batch(64, PATIENCE, Duration::ZERO).await.unwrap();
     assert_eq!(later.iter().map(|(offset, _)| *offset).collect::<Vec<_>>(), [150]);
     desk.clear().await;
 }
@@ -67,7 +67,7 @@ async fn a_reader_may_begin_deep_inside_a_chunk_and_be_dropped_at_any_time() {
         let (mut next, mut patience) = (from, 0);
         while next < 600 {
             patience = (patience + 37) % 1500;
-            let reading = reader.next_batch(5, PATIENCE);
+            let reading = reader.next_batch(5, PATIENCE, Duration::ZERO);
             let limit = Duration::from_micros(patience);
             let Ok(batch) = tokio::time::timeout(limit, reading).await else { continue };
             for (offset, _) in batch.unwrap() {
@@ -98,10 +98,10 @@ async fn what_no_binding_takes_is_reported_although_the_broker_confirms_it() {
     let mut reader = desk.rabbit.read_stream(&desk.stream, 0, 1000).await.unwrap();
     let mut found = 0;
     while found < routed {
-        found += reader.next_batch(1000, PATIENCE).await.unwrap().len();
+        found += reader.next_batch(1000, PATIENCE, Duration::ZERO).await.unwrap().len();
     }
     assert_eq!(found, routed);
-    assert!(reader.next_batch(1, A_MOMENT).await.unwrap().is_empty());
+    assert!(reader.next_batch(1, A_MOMENT, Duration::ZERO).await.unwrap().is_empty());
     desk.clear().await;
 }
 
@@ -199,9 +199,9 @@ async fn a_reader_learns_that_its_stream_was_removed() {
     let desk = Desk::new().await;
     publish(&desk, 0..1).await;
     let mut reader = desk.rabbit.read_stream(&desk.stream, 0, 10).await.unwrap();
-    assert_eq!(reader.next_batch(10, PATIENCE).await.unwrap().len(), 1);
+    assert_eq!(reader.next_batch(10, PATIENCE, Duration::ZERO).await.unwrap().len(), 1);
     desk.rabbit.delete_stream(&desk.stream).await.unwrap();
-    let ended = reader.next_batch(10, PATIENCE).await;
+    let ended = reader.next_batch(10, PATIENCE, Duration::ZERO).await;
     assert!(matches!(ended, Err(RabbitError::Unavailable(_))), "{ended:?}");
     desk.clear().await;
 }

@@ -59,7 +59,7 @@ async fn read_until(desk: &Desk, wanted: &AtomicU32, losses: &AtomicU32) -> BTre
     let mut next = 0;
     let mut reader = open(&desk.rabbit, &desk.stream, next).await;
     loop {
-        match reader.next_batch(64, Duration::from_millis(500)).await {
+        match reader.next_batch(64, Duration::from_millis(500), Duration::ZERO).await {
             Ok(batch) if batch.is_empty() && wanted.load(Ordering::SeqCst) > 0 => {
                 return found;
             }

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{FutureExt, StreamExt, future::BoxFuture};
+use futures_util::{StreamExt, future::BoxFuture};
 use lapin::{
     Acker, Channel, Consumer,
     message::Delivery,
@@ -70,8 +70,8 @@ impl Rabbit {
 }
 
 impl StreamReader {
-    /// Waits up to `wait` for the first message, and takes with it what has already arrived, up
-    /// to `max` messages in all. Empty when none came. May be dropped while it waits.
+    /// Waits up to `wait` for the first message and takes with it what arrives within `linger`
+    /// after it, up to `max` messages in all. Empty when none came. May be dropped while it waits.
     ///
     /// Offsets follow each other without gaps. A first one above the offset asked for means that
     /// the stream has forgotten what lay between.
@@ -79,18 +79,22 @@ impl StreamReader {
         &mut self,
         max: usize,
         wait: Duration,
+        linger: Duration,
     ) -> Result<Vec<StreamMessage>, RabbitError> {
-        let deadline = Instant::now() + wait;
+        // A call that was dropped may have left some.
+        let wait = if self.taken.is_empty() { wait } else { linger };
+        let mut deadline = Instant::now() + wait;
         while self.taken.len() < max {
-            let arrived = if self.taken.is_empty() {
+            if self.taken.is_empty() {
                 // What was skipped has used up credit too.
                 self.give_credit().await?;
-                timeout_at(deadline, self.consumer.next()).await.ok()
-            } else {
-                self.consumer.next().now_or_never()
-            };
-            let Some(arrived) = arrived else { break };
+            }
+            // Also past the deadline this takes what is there.
+            let Ok(arrived) = timeout_at(deadline, self.consumer.next()).await else { break };
             self.take(arrived.ok_or_else(ended)??)?;
+            if self.taken.len() == 1 {
+                deadline = Instant::now() + linger;
+            }
         }
         self.give_credit().await?;
         Ok(std::mem::take(&mut self.taken))

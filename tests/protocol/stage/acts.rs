@@ -177,7 +177,7 @@ impl Stage {
         let mut next = app.intake.state().await?.next_offset;
         let mut reader = app.rabbit.read_stream(&queue, next, 100).await?;
         loop {
-            let batch = reader.next_batch(100, Duration::from_secs(5)).await?;
+            let batch = reader.next_batch(100, Duration::from_secs(5), Duration::ZERO).await?;
             let Some((last, _)) = batch.last() else { anyhow::bail!("the marker does not come") };
             app.intake.take_over(generation, next, &batch).await?;
             next = last + 1;
