@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Accepted cart lines a second, beside an empty handler of the same server in the same run: distinct
-# shoppers with real tokens, every check and every confirm on. Needs wrk and python3, and the servers
+# shoppers with real tokens, every check and every confirm on. Then the product page and the stock
+# poll, beside a handler that says as many bytes from memory. Needs wrk and python3, and the servers
 # of .local/env (`make bench` sees to them). Rounds are interleaved; ratios are within a round.
 #
 #   SECONDS_EACH=5 ROUNDS=3 CONNECTIONS="128 512" loadtests/bench.sh
@@ -85,15 +86,32 @@ run() { # run CONNECTIONS PATH
         wrk -t2 -c"$1" -d"${each}s" -s loadtests/bench.lua "$base" | grep '^RESULT'
 }
 
-printf '%-6s %-12s %-10s %12s %10s %10s %8s\n' round connections what requests/s 'p50 ms' 'p99 ms' errors
+tell() { # tell ROUND CONNECTIONS WHAT RATE P50 P99 ERRORS
+    printf '%-6s %-12s %-14s %12s %10s %10s %8s\n' "$@"
+}
+ratio() { # ratio ROUND CONNECTIONS RATE BASE
+    printf '%-6s %-12s ratio %.2f\n' "$1" "$2" "$(python3 -c "print($3 / $4)")"
+}
+
+tell round connections what requests/s 'p50 ms' 'p99 ms' errors
 for round in $(seq "$rounds"); do
     for c in $connections; do
         read -r _ noop p50 p99 errors < <(run "$c" /noop)
-        printf '%-6s %-12s %-10s %12s %10s %10s %8s\n' "$round" "$c" no-op "$noop" "$p50" "$p99" "$errors"
+        tell "$round" "$c" no-op "$noop" "$p50" "$p99" "$errors"
         read -r _ lines p50 p99 errors < <(run "$c" /api/v1/sales/bench/cart/lines/SHOE)
-        printf '%-6s %-12s %-10s %12s %10s %10s %8s\n' "$round" "$c" lines "$lines" "$p50" "$p99" "$errors"
-        printf '%-6s %-12s ratio %.2f\n' "$round" "$c" "$(python3 -c "print($lines / $noop)")"
+        tell "$round" "$c" lines "$lines" "$p50" "$p99" "$errors"
+        ratio "$round" "$c" "$lines" "$noop"
         from=$((from + per_run))
+        for what in page:br:/sales/bench/products/shoe page:gzip:/sales/bench/products/shoe \
+            stock:identity:/api/v1/sales/bench/stock; do
+            IFS=: read -r kind accept path <<<"$what"
+            bytes=$(curl -s -H "Accept-Encoding: $accept" "$base$path" | wc -c)
+            read -r _ noop p50 p99 errors < <(ACCEPT=$accept run "$c" "/noop?bytes=$bytes")
+            tell "$round" "$c" "$bytes bytes" "$noop" "$p50" "$p99" "$errors"
+            read -r _ pages p50 p99 errors < <(ACCEPT=$accept run "$c" "$path")
+            tell "$round" "$c" "$kind $accept" "$pages" "$p50" "$p99" "$errors"
+            ratio "$round" "$c" "$pages" "$noop"
+        done
     done
 done
 printf 'memory of the process: %s idle, %s after\n' "$idle" "$(memory)"

@@ -22,7 +22,7 @@ use super::{
     api,
     cache::{PUBLIC, Ready},
     error::{Code, Fault, Problem, ProblemDetails},
-    extract::SESSION_COOKIE,
+    extract::session_cookie,
 };
 
 /// The whole API.
@@ -66,7 +66,7 @@ impl Modify for Tokens {
         let components = api.components.get_or_insert_default();
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
         components.add_security_scheme("token", SecurityScheme::Http(bearer));
-        let cookie = ApiKey::Cookie(ApiKeyValue::new(SESSION_COOKIE));
+        let cookie = ApiKey::Cookie(ApiKeyValue::new(session_cookie(false)));
         components.add_security_scheme("cookie", SecurityScheme::ApiKey(cookie));
     }
 }

@@ -4,6 +4,7 @@ mod bad_input;
 mod cart;
 mod checkout;
 mod document;
+mod foreign;
 mod phases;
 mod public;
 mod session;

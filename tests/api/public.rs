@@ -75,7 +75,7 @@ async fn public_replies_carry_nothing_of_the_shopper() {
             "{path}"
         );
         assert!(reply.headers.get("set-cookie").is_none(), "{path}");
-        assert!(reply.headers.get("vary").is_none(), "{path}");
+        assert_eq!(reply.header("vary"), "accept-encoding", "{path}: nothing else matters");
         assert!(!reply.text.contains(&token), "{path}");
     }
     shop.close().await;
@@ -95,6 +95,34 @@ async fn who_has_the_bytes_is_not_sent_them_again() {
         assert_eq!(again.header("etag"), tag);
         let other = Http::new().get(format!("{}{path}", shop.url)).header("if-none-match", "\"x\"");
         assert_eq!(other.send().await.unwrap().status(), 200, "{path}");
+    }
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn every_client_gets_the_encoding_that_it_takes() {
+    let shop = Shop::open().await;
+    for path in ["/", "/sales/run", "/sales/run/products/cap", "/api/v1/openapi.json"] {
+        let mut sizes = Vec::new();
+        for (accept, encoding) in [("identity", ""), ("gzip", "gzip"), ("gzip, br", "br")] {
+            let ask = |known: &str| {
+                let request = Http::new().get(format!("{}{path}", shop.url));
+                let request = request.header("accept-encoding", accept);
+                let request = request.header("if-none-match", known.to_owned()).send();
+                async { request.await.unwrap() }
+            };
+            let reply = ask("\"x\"").await;
+            let header = |name: &str| {
+                reply.headers().get(name).map_or("", |value| value.to_str().unwrap()).to_owned()
+            };
+            assert_eq!(header("content-encoding"), encoding, "{path}");
+            assert_eq!(header("vary"), "accept-encoding", "{path}");
+            let tag = header("etag");
+            assert!(tag.starts_with('"'), "a strong tag: {tag}");
+            assert_eq!(ask(&tag).await.status(), 304, "{path} {accept}");
+            sizes.push(reply.bytes().await.unwrap().len());
+        }
+        assert!(sizes.is_sorted_by(|larger, smaller| larger > smaller), "{path}: {sizes:?}");
     }
     shop.close().await;
 }

@@ -6,4 +6,5 @@ mod importing;
 mod openings;
 mod revisions;
 mod running;
+mod searching;
 mod support;

@@ -6,6 +6,7 @@
 
 mod image;
 mod model;
+mod search;
 pub mod store;
 mod svg;
 
@@ -13,9 +14,11 @@ use std::{sync::Arc, time::Duration};
 
 use sqlx::PgPool;
 use thiserror::Error;
+use tokio::sync::Semaphore;
 
 pub use image::{ContentType, Image, ImageHash, InvalidHash, InvalidImage};
 pub use model::{ImageRef, Product, SaleCatalog, SkuItem};
+pub use search::{Found, InvalidWords, Words};
 
 use crate::{
     kernel::{ids::SaleId, money::Currency, version::Revision},
@@ -29,6 +32,14 @@ const AGES: Ages = Ages {
     patience: Duration::from_millis(250),
     first_patience: Duration::from_secs(2),
 };
+
+/// Titles change seldom; what is sold by then is said by the page itself.
+const SEARCH_AGES: Ages = Ages { fresh: Duration::from_secs(5), ..AGES };
+
+/// Searches that are remembered, and those that may ask Postgres at once: a crowd that types
+/// nonsense must not take the connections of those who buy.
+const SEARCHES: u64 = 1_000;
+const SEARCHES_AT_ONCE: usize = 2;
 
 /// Sales whose products are kept in memory.
 const SALES: u64 = 1_000;
@@ -47,6 +58,8 @@ pub struct Catalog {
     pool: PgPool,
     sales: Recent<SaleId, SaleCatalog>,
     images: Recent<ImageHash, Option<Image>>,
+    searches: Recent<Words, Vec<Found>>,
+    searching: Arc<Semaphore>,
 }
 
 impl Catalog {
@@ -61,6 +74,8 @@ impl Catalog {
             pool,
             sales: Recent::new(AGES, SALES, |_| 1),
             images: Recent::new(AGES, PICTURE_BYTES, weigh),
+            searches: Recent::new(SEARCH_AGES, SEARCHES, |_| 1),
+            searching: Arc::new(Semaphore::new(SEARCHES_AT_ONCE)),
         }
     }
 
@@ -77,6 +92,19 @@ impl Catalog {
         };
         let behind = |known: &SaleCatalog| known.revision < revision;
         Ok(self.sales.get(sale, behind, load).await?)
+    }
+
+    /// Products of these sales that answer to `words`, the best first.
+    pub async fn search(
+        &self,
+        sales: &[SaleId],
+        words: &Words,
+    ) -> Result<Arc<Vec<Found>>, CatalogError> {
+        let load = async {
+            let _turn = self.searching.acquire().await;
+            search::search(&self.pool, sales, words).await
+        };
+        Ok(self.searches.get(words.clone(), |_| false, load).await?)
     }
 
     /// A picture by its name; `None` when there is none.

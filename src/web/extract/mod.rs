@@ -27,7 +27,16 @@ use crate::{
 };
 
 /// The cookie that carries a shopper's token in a browser.
-pub const SESSION_COOKIE: &str = "stampede_session";
+const SESSION_COOKIE: &str = "stampede_session";
+/// The same behind TLS: by this name a browser takes it from this very host alone, and not from
+/// another one of its domain.
+const SECURE_SESSION_COOKIE: &str = "__Host-stampede_session";
+
+/// The name of the cookie that carries a shopper's token.
+#[must_use]
+pub fn session_cookie(secure: bool) -> &'static str {
+    if secure { SECURE_SESSION_COOKIE } else { SESSION_COOKIE }
+}
 
 /// The shopper, from `Authorization: Bearer` or from the cookie. Without a valid token: 401.
 #[derive(Debug, Clone, Copy)]
@@ -60,15 +69,16 @@ impl FromRequest for Visitor {
 }
 
 fn known_shopper(request: &HttpRequest) -> Result<ShopperId, Problem> {
-    let headers = request.headers();
+    let (headers, app) = (request.headers(), request.app_data::<Data<App>>());
     let token = if let Some(credentials) = headers.get(header::AUTHORIZATION) {
         credentials.to_str().ok().and_then(bearer)
     } else {
         // A browser sends cookies along with what other sites make it send.
         refuse_other_sites(request)?;
-        cookie(headers, SESSION_COOKIE)
+        let plain = app.is_some_and(|app| !app.config.web.is_secure());
+        cookie(headers, SECURE_SESSION_COOKIE)
+            .or_else(|| plain.then(|| cookie(headers, SESSION_COOKIE)).flatten())
     };
-    let app = request.app_data::<Data<App>>();
     token.zip(app).and_then(|(token, app)| app.sessions.verify(token).ok()).ok_or_else(|| {
         let detail = "A valid token is needed: POST /api/v1/session hands one out.";
         Problem::new(Code::Unauthorized, detail)

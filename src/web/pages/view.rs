@@ -21,7 +21,7 @@ use crate::{
     web::{
         cache::Ready,
         error::{Code, Problem},
-        extract::{Fields, FromFields, SESSION_COOKIE, Visitor},
+        extract::{Fields, FromFields, Visitor, session_cookie},
         shown::LineShape,
     },
 };
@@ -195,7 +195,7 @@ pub(super) fn remember(
 ) -> Result<HttpResponse, Problem> {
     if let Some(token) = token {
         let secure = app.config.web.is_secure() || request.connection_info().scheme() == "https";
-        let cookie = Cookie::build(SESSION_COOKIE, token)
+        let cookie = Cookie::build(session_cookie(secure), token)
             .path("/")
             .http_only(true)
             .same_site(SameSite::Lax)
