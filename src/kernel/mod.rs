@@ -3,6 +3,7 @@
 //! Each type is parsed once, at the door, and is valid ever after.
 
 pub mod clock;
+pub mod colour;
 pub mod ids;
 pub mod line;
 pub mod money;

@@ -35,10 +35,17 @@ impl Currency {
         self.0.exponent().map_or(0, usize::from)
     }
 
-    /// The sign or letters that people write, such as €.
+    /// The sign that everybody knows it by, if there is one: a krona and a dollar of elsewhere are
+    /// better told by their code.
     #[must_use]
-    pub fn symbol(self) -> String {
-        self.0.symbol().to_string()
+    pub fn sign(self) -> Option<&'static str> {
+        match self.0.code() {
+            "EUR" => Some("€"),
+            "USD" => Some("$"),
+            "GBP" => Some("£"),
+            "JPY" => Some("¥"),
+            _ => None,
+        }
     }
 }
 
@@ -129,9 +136,22 @@ impl Money {
     }
 }
 
+/// For people: `€1,290.00`, `¥14,900`, `CHF 129.00`.
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}\u{a0}{}", self.currency.symbol(), self.decimal())
+        match self.currency.sign() {
+            Some(sign) => f.write_str(sign)?,
+            None => write!(f, "{}\u{a0}", self.currency)?,
+        }
+        let decimal = self.decimal();
+        let (whole, fraction) = decimal.split_once('.').unwrap_or((&decimal, ""));
+        for (nth, digit) in whole.chars().enumerate() {
+            if nth > 0 && (whole.len() - nth).is_multiple_of(3) {
+                f.write_str(",")?;
+            }
+            write!(f, "{digit}")?;
+        }
+        if fraction.is_empty() { Ok(()) } else { write!(f, ".{fraction}") }
     }
 }
 
@@ -154,6 +174,20 @@ mod tests {
             assert!(Money::parse(bad, eur()).is_err(), "{bad}");
         }
         assert!("euro".parse::<Currency>().is_err());
+    }
+
+    #[test]
+    fn people_read_signs_groups_and_the_currency_s_own_decimals() {
+        for (code, amount, shown) in [
+            ("EUR", 12_900, "€129.00"),
+            ("USD", 123_456_789, "$1,234,567.89"),
+            ("JPY", 14_900, "¥14,900"),
+            ("CHF", 12_900, "CHF\u{a0}129.00"),
+            ("KWD", 5, "KWD\u{a0}0.005"),
+        ] {
+            let money = Money { amount, currency: code.parse().unwrap() };
+            assert_eq!(money.to_string(), shown);
+        }
     }
 
     proptest! {

@@ -6,6 +6,7 @@
 //! - [`observe`]: what every request has around it.
 //! - [`extract`]: what handlers take out of requests.
 //! - [`error`]: errors as callers see them; the only place that knows their status codes.
+//! - `cookie`: what makes a browser a shopper's.
 //! - [`cache`]: replies that are the same for everyone.
 //! - [`purchase`], [`countries`]: what a checkout asks for.
 //! - [`shown`]: what the API and the pages show alike.
@@ -15,6 +16,7 @@
 
 pub mod api;
 pub mod cache;
+mod cookie;
 pub mod countries;
 pub mod error;
 pub mod extract;

@@ -171,7 +171,8 @@ where
                     if let Some(spoken) = in_words(&reply, page) {
                         reply = spoken;
                     }
-                    finish(reply.headers_mut(), id);
+                    let unchanged = reply.status() == StatusCode::NOT_MODIFIED;
+                    finish(reply.headers_mut(), id, unchanged);
                     counts.count(&verb, reply.status(), started);
                     return Ok(ServiceResponse::new(asked, reply));
                 }
@@ -212,8 +213,13 @@ fn wants_page(path: &str, headers: &HeaderMap) -> bool {
             .is_some_and(|accept| accept.contains("text/html"))
 }
 
-fn finish(headers: &mut HeaderMap, id: HeaderValue) {
+fn finish(headers: &mut HeaderMap, id: HeaderValue, unchanged: bool) {
     headers.insert(REQUEST_ID, id);
+    if unchanged {
+        // It has no type to tell a page by, and what it says replaces what the browser has kept:
+        // under the policy of data a kept page would lose its style and its script.
+        return;
+    }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -35,6 +35,9 @@ pub fn mount(site: &mut ServiceConfig, observer: &Observer) {
     at(Url::new("/sales/{sale}/cart").get(pages::cart::show).post(pages::cart::set_line));
     at(Url::new("/sales/{sale}/checkout").get(pages::checkout::show).post(pages::checkout::buy));
     at(Url::new("/orders/{order}").get(pages::order::show));
+    at(Url::new("/search").get(pages::search::show));
+    at(Url::new("/robots.txt").get(pages::robots::rules));
+    at(Url::new("/sitemap.xml").get(pages::robots::sitemap));
     at(Url::new("/images/{hash}").get(pages::files::image));
     at(Url::new("/assets/{name}").get(pages::files::asset));
     at(Url::new("/favicon.ico").get(pages::files::icon));

@@ -148,6 +148,7 @@ fn images(file: &SaleFile) -> Vec<&Image> {
 fn sale(stored: &Stored, plan: &Plan) -> Sale {
     Sale {
         title: plan.sale.title.clone(),
+        accent: plan.sale.accent,
         currency: plan.sale.currency,
         starts_at: plan.sale.starts_at,
         ends_at: plan.sale.ends_at,

@@ -56,6 +56,7 @@ pub(super) fn plan(
     let sale = NewSale {
         slug: file.slug.clone(),
         title: file.title.clone(),
+        accent: file.accent,
         currency: file.currency.value,
         starts_at,
         ends_at,
@@ -160,6 +161,7 @@ impl Changes {
         let texts = |sale: &NewSale| {
             [
                 ("title", sale.title.clone()),
+                ("accent", sale.accent.map_or(String::new(), |colour| colour.to_string())),
                 ("currency", sale.currency.to_string()),
                 ("starts_at", sale.starts_at.to_rfc3339()),
                 ("ends_at", sale.ends_at.to_rfc3339()),

@@ -42,6 +42,13 @@ impl Web {
         if self.secret.is_empty() { Err(ConfigError::NoSecret) } else { Ok(self.secret.as_slice()) }
     }
 
+    /// The whole address of one of the shop's paths, where it is known how shoppers see the shop.
+    #[must_use]
+    pub fn absolute(&self, path: &str) -> Option<String> {
+        let base = self.public_url.as_ref()?.expose().trim_end_matches('/');
+        Some(format!("{base}{path}"))
+    }
+
     /// Whether shoppers come by TLS, so that cookies are to be marked `Secure`.
     #[must_use]
     pub fn is_secure(&self) -> bool {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::kernel::{
     clock::Timestamp,
+    colour::Colour,
     ids::{SaleId, SaleSlug},
     money::Currency,
     quantity::Quantity,
@@ -19,6 +20,8 @@ pub struct NewSale {
     pub slug: SaleSlug,
     /// For people to read.
     pub title: String,
+    /// Of its buttons and links, if not the shop's own.
+    pub accent: Option<Colour>,
     /// Of all its prices.
     pub currency: Currency,
     /// Claims are taken from here on.
@@ -40,6 +43,8 @@ pub struct Sale {
     pub slug: SaleSlug,
     /// For people to read.
     pub title: String,
+    /// Of its buttons and links, if not the shop's own.
+    pub accent: Option<Colour>,
     /// Of all its prices.
     pub currency: Currency,
     /// Claims are taken from here on.
@@ -102,6 +107,7 @@ impl Sale {
         NewSale {
             slug: self.slug.clone(),
             title: self.title.clone(),
+            accent: self.accent,
             currency: self.currency,
             starts_at: self.starts_at,
             ends_at: self.ends_at,
@@ -121,6 +127,7 @@ mod tests {
             id: SaleId(1),
             slug: "night-run".parse().unwrap(),
             title: "Night Run".into(),
+            accent: None,
             currency: "EUR".parse().unwrap(),
             starts_at: from_millis(1_000),
             ends_at: from_millis(2_000),

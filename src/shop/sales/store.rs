@@ -52,6 +52,7 @@ struct SaleRow {
     id: i64,
     slug: String,
     title: String,
+    accent: Option<String>,
     currency: String,
     starts_at: Timestamp,
     ends_at: Timestamp,
@@ -72,8 +73,8 @@ pub async fn begin_reading(pool: &PgPool) -> sqlx::Result<Transaction<'static, P
 pub async fn all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Sale>> {
     let rows = query_as!(
         SaleRow,
-        "SELECT id, slug, title, currency, starts_at, ends_at, hold_ms, limit_per_shopper,
-                paused, revision, first_imported_at, fixed
+        "SELECT id, slug, title, accent, currency, starts_at, ends_at, hold_ms,
+                limit_per_shopper, paused, revision, first_imported_at, fixed
          FROM sales ORDER BY starts_at, id"
     );
     rows.fetch_all(db).await?.into_iter().map(Sale::try_from).collect()
@@ -83,8 +84,8 @@ pub async fn all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Sale>> {
 pub async fn by_slug(db: impl PgExecutor<'_>, slug: &SaleSlug) -> sqlx::Result<Option<Sale>> {
     let row = query_as!(
         SaleRow,
-        "SELECT id, slug, title, currency, starts_at, ends_at, hold_ms, limit_per_shopper,
-                paused, revision, first_imported_at, fixed
+        "SELECT id, slug, title, accent, currency, starts_at, ends_at, hold_ms,
+                limit_per_shopper, paused, revision, first_imported_at, fixed
          FROM sales WHERE slug = $1",
         slug.as_str()
     );
@@ -113,8 +114,8 @@ pub async fn insert(
 ) -> sqlx::Result<Option<SaleId>> {
     let id = query_scalar!(
         "INSERT INTO sales (slug, title, currency, starts_at, ends_at, hold_ms,
-                            limit_per_shopper, revision, first_imported_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                            limit_per_shopper, revision, first_imported_at, accent)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
          ON CONFLICT ON CONSTRAINT sales_slug_key DO NOTHING RETURNING id",
         sale.slug.as_str(),
         sale.title,
@@ -124,7 +125,8 @@ pub async fn insert(
         hold_ms(sale)?,
         limit(sale)?,
         revision.0,
-        now
+        now,
+        accent(sale)
     );
     Ok(id.fetch_optional(db).await?.map(SaleId))
 }
@@ -139,7 +141,8 @@ pub async fn update(
 ) -> sqlx::Result<()> {
     let update = query!(
         "UPDATE sales SET title = $2, currency = $3, starts_at = $4, ends_at = $5, hold_ms = $6,
-                limit_per_shopper = $7, fixed = fixed OR $8, revision = $9
+                limit_per_shopper = $7, fixed = fixed OR $8, revision = $9,
+                accent = $10
          WHERE id = $1",
         id.0,
         sale.title,
@@ -149,7 +152,8 @@ pub async fn update(
         hold_ms(sale)?,
         limit(sale)?,
         fixed,
-        revision.0
+        revision.0,
+        accent(sale)
     );
     update.execute(db).await.map(drop)
 }
@@ -317,6 +321,7 @@ impl TryFrom<SaleRow> for Sale {
             id: SaleId(row.id),
             slug: row.slug.parse().map_err(decode)?,
             title: row.title,
+            accent: row.accent.map(|text| text.parse().map_err(decode)).transpose()?,
             currency: row.currency.parse().map_err(decode)?,
             starts_at: row.starts_at,
             ends_at: row.ends_at,
@@ -337,6 +342,10 @@ fn hold_ms(sale: &NewSale) -> sqlx::Result<i64> {
 
 fn limit(sale: &NewSale) -> sqlx::Result<i32> {
     i32::try_from(sale.limit_per_shopper.get()).map_err(encode)
+}
+
+fn accent(sale: &NewSale) -> Option<String> {
+    sale.accent.map(|colour| colour.to_string())
 }
 
 fn smallint(bucket: u16) -> sqlx::Result<i16> {

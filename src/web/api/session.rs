@@ -1,10 +1,14 @@
 //! `POST /session`: a token for who has none.
 
-use actix_web::{HttpResponse, web::Data};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, web::Data};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{app::App, kernel::ids::ShopperId};
+use crate::{
+    app::App,
+    kernel::ids::ShopperId,
+    web::{cookie::remember, error::Problem, extract::Visitor},
+};
 
 /// A new shopper.
 #[derive(Debug, Serialize, ToSchema)]
@@ -26,7 +30,18 @@ pub struct Session {
     operation_id = "createSession",
     responses((status = 201, description = "A new shopper and the token", body = Session))
 )]
-pub async fn create(app: Data<App>) -> HttpResponse {
+pub async fn create(app: Data<App>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let (shopper, token) = app.sessions.issue();
-    HttpResponse::Created().json(Session { shopper, token })
+    let cookie = asks_for_cookie(&request).await?.then(|| token.clone());
+    let reply = HttpResponse::Created().json(Session { shopper, token });
+    remember(&app, &request, cookie, reply)
+}
+
+/// The script of our pages, which cannot keep a token safely, gets it as a cookie, too: so that a
+/// shopper is known before he takes something, and asking again after a lost reply is asking as the
+/// same one. Who is known already stays who he is.
+async fn asks_for_cookie(request: &HttpRequest) -> Result<bool, Problem> {
+    let from = request.headers().get("sec-fetch-site");
+    let own = from.is_some_and(|site| site.as_bytes() == b"same-origin");
+    Ok(own && Visitor::extract(request).await?.0.is_none())
 }

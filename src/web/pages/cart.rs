@@ -5,7 +5,8 @@ use askama::Template;
 
 use super::{
     files::{SCRIPT, STYLE},
-    view::{self, Line, LineForm, Moment, Notice, SaleHead, private, redirect},
+    sale_head::{Moment, SaleHead},
+    view::{self, Line, LineForm, Notice, private, redirect},
 };
 use crate::{
     app::App,
@@ -25,11 +26,29 @@ struct CartPage {
     lines: Vec<Line>,
     total: String,
     expires_at: Option<Moment>,
+    /// It runs out within a minute.
+    late: bool,
     ran_out: bool,
     /// The order of a checkout under way.
     order: Option<OrderId>,
     limit: u32,
     notice: Option<Notice>,
+}
+
+impl CartPage {
+    fn units(&self) -> u32 {
+        self.lines.iter().map(|line| line.quantity).fold(0, u32::saturating_add)
+    }
+
+    /// The quantities to choose from; a line that holds more than is allowed now keeps what it has.
+    fn quantities(&self, line: &Line) -> std::ops::RangeInclusive<u32> {
+        1..=self.limit.max(line.quantity)
+    }
+
+    /// Few enough to choose from; of more, the number is typed.
+    fn is_choice(&self) -> bool {
+        self.limit <= 10
+    }
 }
 
 /// The page.
@@ -74,6 +93,7 @@ async fn page(
         lines: Vec::new(),
         total: String::new(),
         expires_at: None,
+        late: false,
         ran_out: false,
         order: None,
         limit: sale.limit_per_shopper.get(),
@@ -82,6 +102,8 @@ async fn page(
     // Who was never here holds nothing, and Redis need not be asked.
     let Some(shopper) = visitor.0 else { return Ok(page) };
     let cart = shown::cart(app, &sale, &catalog, shopper).await?;
+    let minute = chrono::TimeDelta::minutes(1);
+    page.late = cart.expires_at.is_some_and(|at| at - shown::now(app) < minute);
     match cart.state {
         CartState::Open => page.expires_at = cart.expires_at.map(Moment::new),
         CartState::RanOut => page.ran_out = true,

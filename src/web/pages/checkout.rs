@@ -5,7 +5,8 @@ use askama::Template;
 
 use super::{
     files::{SCRIPT, STYLE},
-    view::{self, Line, Moment, Notice, SaleHead, private, redirect},
+    sale_head::{Moment, SaleHead},
+    view::{self, Line, Notice, private, redirect},
 };
 use crate::{
     app::App,
@@ -33,13 +34,42 @@ struct CheckoutPage<'a> {
     version: &'a str,
     key: &'a str,
     expires_at: Option<Moment>,
+    /// It runs out within a minute.
+    late: bool,
     countries: &'static [(&'static str, &'static str)],
     filled: &'a Filled,
     problem: Option<&'a Problem>,
     notice: Option<Notice>,
 }
 
+/// The fields, as the page calls them.
+const FIELDS: [(&str, &str); 7] = [
+    ("email", "E-mail"),
+    ("shipping.name", "Name"),
+    ("shipping.line1", "Street and number"),
+    ("shipping.postal_code", "Postal code"),
+    ("shipping.city", "City"),
+    ("shipping.country", "Country"),
+    ("payment.method", "Payment"),
+];
+
 impl CheckoutPage<'_> {
+    fn units(&self) -> u32 {
+        self.lines.iter().map(|line| line.quantity).fold(0, u32::saturating_add)
+    }
+
+    fn label(&self, name: &str) -> &'static str {
+        FIELDS.iter().find(|(field, _)| *field == name).map_or("", |(_, label)| label)
+    }
+
+    /// The fields at fault with what is expected of them, in the order of the page.
+    fn faults(&self) -> Vec<(&'static str, String)> {
+        let told = |(name, label): &(&'static str, &str)| {
+            Some((*name, format!("{label} {}.", self.fault(name)?)))
+        };
+        FIELDS.iter().filter_map(told).collect()
+    }
+
     fn value(&self, name: &str) -> &str {
         self.filled.get(name)
     }
@@ -118,14 +148,16 @@ async fn page(
     let used = problem.is_some_and(|problem| {
         matches!(problem.code(), Code::PaymentDeclined | Code::Invalid | Code::Malformed)
     });
+    let now = shown::now(app);
     let fresh = app.ids.unique().simple().to_string();
     let kept = filled.get(KEY);
     let page = CheckoutPage {
-        sale: SaleHead::new(&sale, shown::now(app)),
+        sale: SaleHead::new(&sale, now),
         total: cart.total.to_string(),
         version: &cart.version,
         key: if used || kept.is_empty() { &fresh } else { kept },
         expires_at: cart.expires_at.map(Moment::new),
+        late: cart.expires_at.is_some_and(|at| at - now < chrono::TimeDelta::minutes(1)),
         countries: &countries::ALL,
         lines: cart.lines.into_iter().map(Line::from).collect(),
         filled,

@@ -8,6 +8,7 @@ use actix_web::{
     web::Data,
 };
 
+use super::accent;
 use crate::{
     app::App,
     web::{
@@ -55,9 +56,12 @@ static ICON: LazyLock<Ready> = LazyLock::new(|| {
     Ready::new(include_str!("assets/icon.svg"), content_type, PUBLIC).packed()
 });
 
-/// A file of ours.
+/// A file of ours, or the stylesheet of a sale's colour.
 pub async fn asset(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let name = request.match_info().get("name").unwrap_or_default();
+    if let Some(style) = accent::stylesheet(name) {
+        return Ok(style.reply(&request));
+    }
     let asset = [&STYLE, &SCRIPT].into_iter().find(|asset| asset.name == name);
     Ok(asset.ok_or_else(|| Problem::not_found("file"))?.ready.reply(&request))
 }

@@ -5,7 +5,8 @@ use askama::Template;
 
 use super::{
     files::{SCRIPT, STYLE},
-    view::{self, Line, Moment, private},
+    sale_head::{Moment, SaleHead},
+    view::{self, Line, private},
 };
 use crate::{
     app::App,
@@ -14,7 +15,7 @@ use crate::{
     web::{
         error::Problem,
         extract::{PathPart, Visitor},
-        shown::LineShape,
+        shown::{self, LineShape},
     },
 };
 
@@ -25,7 +26,9 @@ const ASK_AGAIN: u32 = 2;
 #[template(path = "order.html", config = "src/web/pages/askama.toml")]
 struct OrderPage {
     id: OrderId,
-    sale: String,
+    slug: String,
+    /// What can be told of its sale; an order is shown without, too.
+    sale: Option<SaleHead>,
     status: &'static str,
     reason: Option<&'static str>,
     lines: Vec<Line>,
@@ -43,10 +46,12 @@ pub async fn show(
 ) -> Result<HttpResponse, Problem> {
     let id = OrderId::of(&request)?;
     let order = app.orders.get(view::known(visitor, "order")?, id).await?;
+    let sale = app.sales.by_slug(&order.sale_slug).await.ok();
     let lines = order.lines.into_iter().map(LineShape::from);
     let page = OrderPage {
         id,
-        sale: order.sale_slug.to_string(),
+        slug: order.sale_slug.to_string(),
+        sale: sale.map(|sale| SaleHead::new(&sale, shown::now(&app))),
         status: order.status.as_str(),
         reason: order.reason.as_deref().and_then(in_words),
         lines: lines.map(Line::from).collect(),

@@ -6,8 +6,12 @@ use actix_web::{HttpRequest, HttpResponse, web::Data};
 use askama::Template;
 
 use super::{
+    card::{has_one_price, price},
     files::{SCRIPT, STYLE},
-    view::{self, LineForm, Notice, SaleHead, availability, private, public, redirect},
+    sale_head::SaleHead,
+    share::Share,
+    view::{self, LineForm, Notice, private, public, redirect},
+    words::{availability, paragraphs, shelf, sum},
 };
 use crate::{
     app::App,
@@ -21,6 +25,7 @@ use crate::{
     },
     web::{
         cache::Public,
+        cookie::remember,
         error::Problem,
         extract::{Form, PathPart, Visitor},
         shown,
@@ -34,18 +39,25 @@ struct ProductPage {
     title: String,
     paragraphs: Vec<String>,
     image: Option<String>,
+    price: String,
     choices: Vec<Choice>,
+    /// All SKUs together: their names, what is left, and what is said when nothing is.
+    skus: String,
+    available: String,
+    shelf: String,
     /// Whether something can be put into the cart now.
     open: bool,
     limit: u32,
     quantity: u32,
     notice: Option<Notice>,
+    share: Share,
 }
 
 struct Choice {
     sku: String,
     label: String,
-    price: String,
+    /// Where it is not the same for all.
+    price: Option<String>,
     available: String,
     sold_out: bool,
     chosen: bool,
@@ -83,7 +95,7 @@ pub async fn put_into_cart(
             private(&page, Some(&problem))?
         }
     };
-    view::remember(&app, &request, token, reply)
+    remember(&app, &request, token, reply)
 }
 
 struct Place {
@@ -110,6 +122,13 @@ impl Place {
     }
 }
 
+impl ProductPage {
+    /// Few enough to choose from; of more, the number is typed.
+    fn is_choice(&self) -> bool {
+        self.limit <= 10
+    }
+}
+
 impl Looked {
     async fn page(
         &self,
@@ -121,12 +140,18 @@ impl Looked {
         let sale = SaleHead::new(&self.sale, shown::now(app));
         let product = &self.product;
         let only = product.skus.len() == 1;
+        let one_price = has_one_price(product);
+        let all = sum(product.skus.iter().filter_map(|item| stock.get(&item.sku)));
+        let names: Vec<_> = product.skus.iter().map(|item| item.sku.as_str()).collect();
+        let path = format!("/sales/{}/products/{}", sale.slug, product.slug);
+        let about =
+            if product.description.is_empty() { &product.title } else { &product.description };
         let choices = product.skus.iter().map(|item| {
             let units = stock.get(&item.sku).copied().unwrap_or_default();
             Choice {
                 sku: item.sku.to_string(),
                 label: item.label.clone(),
-                price: item.price.to_string(),
+                price: (!one_price).then(|| item.price.to_string()),
                 available: availability(units),
                 sold_out: units.available <= 0,
                 chosen: only || chosen.is_some_and(|(sku, _)| *sku == item.sku),
@@ -137,22 +162,19 @@ impl Looked {
             title: product.title.clone(),
             paragraphs: paragraphs(&product.description),
             image: product.image.as_ref().map(shown::image_path),
+            price: price(product),
             choices: choices.collect(),
+            skus: names.join(" "),
+            available: availability(all),
+            shelf: shelf(all),
             open: sale.phase == Phase::Open,
             limit: product.limit.map_or(limit, |own| own.min(limit)).get(),
             quantity: chosen.map_or(1, |(_, quantity)| quantity.get()),
             notice: problem.map(Notice::from),
+            share: Share::new(app, &path, &product.title, about)
+                .picture(app, Some(product))
+                .offer(&self.sale, sale.phase, product, all),
             sale,
         })
     }
-}
-
-/// Paragraphs stand apart by empty lines.
-fn paragraphs(description: &str) -> Vec<String> {
-    description
-        .split("\n\n")
-        .map(str::trim)
-        .filter(|text| !text.is_empty())
-        .map(str::to_owned)
-        .collect()
 }

@@ -15,6 +15,7 @@ pub use values::When;
 use crate::{
     kernel::{
         clock::Timestamp,
+        colour::Colour,
         ids::{ProductSlug, SaleSlug, Sku},
         money::{Currency, Money},
         quantity::Quantity,
@@ -42,6 +43,8 @@ pub struct SaleFile {
     pub slug: SaleSlug,
     /// For people to read.
     pub title: String,
+    /// Of its buttons and links, if not the shop's own.
+    pub accent: Option<Colour>,
     /// Of all prices.
     pub currency: Placed<Currency>,
     /// From when.
@@ -137,6 +140,7 @@ fn sale(
     let line = table.line();
     let slug = table.required(document, "slug", parsed);
     let title = table.required(document, "title", line_of_text(MAX_TITLE));
+    let accent = table.optional(document, "accent", parsed);
     let currency = table.required(document, "currency", parsed);
     let starts_at = table.required(document, "starts_at", when);
     let ends_at = table.required(document, "ends_at", when);
@@ -157,6 +161,7 @@ fn sale(
         line,
         slug: slug?.value,
         title: title?.value,
+        accent: accent.map(|accent| accent.value),
         currency: currency?,
         starts_at: starts_at?,
         ends_at: ends_at?,

@@ -100,6 +100,17 @@ fn what_is_not_toml_is_told_with_its_line() {
 }
 
 #[test]
+fn an_accent_is_a_colour_of_six_digits() {
+    let with = |accent: &str| format!("accent = {accent}\ncurrency = \"EUR\"");
+    let file = parse(&GOOD.replacen("currency = \"EUR\"", &with("\"#B3370A\""), 1)).unwrap();
+    assert_eq!(file.accent.map(|colour| colour.to_string()).as_deref(), Some("#b3370a"));
+    assert_eq!(parse(GOOD).unwrap().accent, None);
+    for bad in ["\"red\"", "\"#b33\"", "\"#b3370g\"", "\"b3370a\"", "\"\"", "11744010"] {
+        refused("currency = \"EUR\"", &with(bad), 4, "sale.accent");
+    }
+}
+
+#[test]
 fn unknown_keys_are_errors() {
     refused("hold =", "colour = \"red\"\nhold =", 7, "sale.colour");
     refused("label =", "size = 42\nlabel =", 19, "product.sku.size");
