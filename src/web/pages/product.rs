@@ -10,7 +10,7 @@ use super::{
     files::{SCRIPT, STYLE},
     sale_head::SaleHead,
     share::Share,
-    view::{self, LineForm, Notice, private, public, redirect},
+    view::{self, LineForm, Notice, private, public_of, redirect},
     words::{availability, paragraphs, shelf, sum},
 };
 use crate::{
@@ -70,7 +70,10 @@ pub async fn show(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let place = Place::named(&request)?;
-    let make = || async move { public(&place.look(&app).await?.page(&app, None, None).await?) };
+    let make = || async move {
+        let page = place.look(&app).await?.page(&app, None, None).await?;
+        public_of(&page.sale, &page)
+    };
     cache.serve(&request, make).await
 }
 

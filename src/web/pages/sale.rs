@@ -8,7 +8,7 @@ use super::{
     files::{SCRIPT, STYLE},
     sale_head::SaleHead,
     share::Share,
-    view::public,
+    view::public_of,
 };
 use crate::{
     app::App,
@@ -37,12 +37,13 @@ pub async fn show(
         let now = shown::now(&app);
         let names: Vec<_> = catalog.products.iter().map(|product| &*product.title).collect();
         let path = format!("/sales/{slug}");
-        public(&SalePage {
+        let page = SalePage {
             sale: SaleHead::new(&sale, now),
             products: catalog.products.iter().map(|p| Card::new(&sale, p, &stock, now)).collect(),
             share: Share::new(&app, &path, &sale.title, &names.join(", "))
                 .picture(&app, catalog.products.first()),
-        })
+        };
+        public_of(&page.sale, &page)
     };
     cache.serve(&request, make).await
 }

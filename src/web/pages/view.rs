@@ -6,6 +6,7 @@ use actix_web::{
 };
 use askama::Template;
 
+use super::sale_head::SaleHead;
 use crate::{
     app::App,
     kernel::{
@@ -75,6 +76,12 @@ pub(super) fn html(template: &impl Template) -> Result<String, Problem> {
 /// A page for everyone.
 pub(super) fn public(template: &impl Template) -> Result<Ready, Problem> {
     html(template).map(Ready::page)
+}
+
+/// A page of a sale for everyone. One that is over is gone for good, and says so to search engines.
+pub(super) fn public_of(sale: &SaleHead, template: &impl Template) -> Result<Ready, Problem> {
+    let ready = public(template)?;
+    Ok(if sale.is("ended") { ready.with_status(StatusCode::GONE) } else { ready })
 }
 
 /// A page for one shopper; with the problem's status when it tells of one.
