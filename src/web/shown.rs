@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use chrono::TimeDelta;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -22,6 +23,9 @@ use crate::{
         sales::Sale,
     },
 };
+
+/// Views are renewed several times a second.
+const BEHIND: TimeDelta = TimeDelta::seconds(5);
 
 /// An amount in minor units.
 #[derive(Debug, Serialize, ToSchema)]
@@ -127,6 +131,14 @@ pub async fn stock(
             (item.sku.clone(), known.get(&item.sku).copied().unwrap_or(untouched))
         })
         .collect())
+}
+
+/// Since when nothing was heard of the sale's stock, when that is longer than it takes: Redis is away,
+/// and what is shown is the last that is known.
+#[must_use]
+pub fn behind(app: &App, sale: &Sale) -> Option<Timestamp> {
+    let view = app.stock_views.view(&Bucket::first(sale.slug.clone()))?;
+    (app.clock.now() - view.as_of > BEHIND).then_some(view.as_of)
 }
 
 /// What the shopper holds, with titles and prices.

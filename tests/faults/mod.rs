@@ -9,6 +9,7 @@ mod crowd;
 mod database;
 mod epochs;
 mod expiry;
+mod pages;
 mod paper;
 mod processes;
 mod races;

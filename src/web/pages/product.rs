@@ -141,6 +141,7 @@ impl Looked {
     ) -> Result<ProductPage, Problem> {
         let stock = shown::stock(app, &self.sale, &self.catalog).await?;
         let sale = SaleHead::new(&self.sale, shown::now(app));
+        let sale = sale.behind(shown::behind(app, &self.sale));
         let product = &self.product;
         let only = product.skus.len() == 1;
         let one_price = has_one_price(product);

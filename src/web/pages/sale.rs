@@ -38,7 +38,7 @@ pub async fn show(
         let names: Vec<_> = catalog.products.iter().map(|product| &*product.title).collect();
         let path = format!("/sales/{slug}");
         let page = SalePage {
-            sale: SaleHead::new(&sale, now),
+            sale: SaleHead::new(&sale, now).behind(shown::behind(&app, &sale)),
             products: catalog.products.iter().map(|p| Card::new(&sale, p, &stock, now)).collect(),
             share: Share::new(&app, &path, &sale.title, &names.join(", "))
                 .picture(&app, catalog.products.first()),

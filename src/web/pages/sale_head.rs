@@ -19,6 +19,8 @@ pub(super) struct SaleHead {
     pub(super) accent: Option<String>,
     /// Seconds after which a page without a script looks again; 0 for never.
     pub(super) refresh: i64,
+    /// When the stock was last heard of, if that is long ago.
+    pub(super) behind: Option<Moment>,
 }
 
 impl SaleHead {
@@ -38,7 +40,13 @@ impl SaleHead {
             hold: words::span(sale.hold),
             accent: sale.accent.map(accent::path),
             refresh,
+            behind: None,
         }
+    }
+
+    /// On a page with stock that may be behind.
+    pub(super) fn behind(self, as_of: Option<Timestamp>) -> Self {
+        Self { behind: as_of.map(Moment::new), ..self }
     }
 
     pub(super) fn is(&self, phase: &str) -> bool {
