@@ -6,9 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use fantoccini::{Client as Driver, ClientBuilder, Locator, wd::Capabilities};
+use fantoccini::{
+    Client as Driver, ClientBuilder, Locator,
+    wd::{Capabilities, WebDriverCompatibleCommand},
+};
 use hyper_util::client::legacy::connect::HttpConnector;
+use reqwest::Method;
 use serde_json::{Value, json};
+use url::{ParseError, Url};
 
 use crate::harness::{PATIENCE, free_port};
 
@@ -27,7 +32,7 @@ pub(super) enum Kind {
 pub(super) struct Browser {
     pub(super) driver: Driver,
     program: Child,
-    kind: Kind,
+    pub(super) kind: Kind,
     url: String,
 }
 
@@ -121,8 +126,52 @@ impl Browser {
         }
     }
 
+    /// Keeps a picture of it on a phone and at a desk, by day and by night.
+    pub(super) async fn looks(&self, name: &str) {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
+        std::fs::create_dir_all(&folder).unwrap();
+        for (device, width, height) in [("phone", 360, 780), ("desk", 1280, 900)] {
+            let metrics = json!({
+                "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false
+            });
+            self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+            for scheme in ["light", "dark"] {
+                let feature = json!({"name": "prefers-color-scheme", "value": scheme});
+                self.devtools("Emulation.setEmulatedMedia", json!({"features": [feature]})).await;
+                let picture = self.driver.screenshot().await.unwrap();
+                let file = format!("state-{name}-{device}-{scheme}.png");
+                std::fs::write(folder.join(file), picture).unwrap();
+            }
+            let overflow = "return document.documentElement.scrollWidth - window.innerWidth";
+            let overflow = self.driver.execute(overflow, Vec::new()).await.unwrap();
+            assert!(overflow.as_i64().unwrap() <= 0, "{name} {device}: too wide by {overflow}");
+        }
+    }
+
+    async fn devtools(&self, method: &'static str, params: Value) {
+        self.driver.issue_cmd(Devtools { method, params }).await.unwrap();
+    }
+
     pub(super) async fn close(self) {
         self.driver.clone().close().await.unwrap();
+    }
+}
+
+/// A command of Chromium's own.
+#[derive(Debug)]
+struct Devtools {
+    method: &'static str,
+    params: Value,
+}
+
+impl WebDriverCompatibleCommand for Devtools {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, ParseError> {
+        base.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        let body = json!({ "cmd": self.method, "params": self.params });
+        (Method::POST, Some(body.to_string()))
     }
 }
 

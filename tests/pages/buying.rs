@@ -15,6 +15,13 @@ async fn fill_the_cart(browser: &Browser) {
     browser.fill("quantity", "2").await;
     browser.shot("3-product").await;
     browser.click("form.choose button").await;
+    if browser.kind != Kind::Scriptless {
+        // Told on the spot, without another page.
+        browser.until_says("[data-won]", "Yours: 2 × EU 42.").await;
+        browser.until_says("[data-badge]", "2").await;
+        browser.shot("3-won").await;
+        browser.click("[data-won] a").await;
+    }
     browser.until_says(".lines", "Runner One – EU 42").await;
     browser.shot("4-cart").await;
 }
@@ -45,10 +52,10 @@ async fn buy(kind: Kind) {
     let browser = Browser::open(&shop.url, kind).await;
     fill_the_cart(&browser).await;
     if kind == Kind::Scriptless {
-        let held = browser.text(".phase time").await;
+        let held = browser.text(".hold time").await;
         assert!(held.ends_with("UTC"), "{held}");
     } else {
-        browser.until_says(".phase time", "for 9:").await;
+        browser.until_says(".hold", "for 9:").await;
     }
     fill_the_form(&browser).await;
     pay_by(&browser, "card_ok").await;

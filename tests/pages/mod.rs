@@ -4,4 +4,6 @@
 mod browser;
 mod buying;
 mod forms;
+mod head;
 mod moving;
+mod states;

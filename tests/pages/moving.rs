@@ -32,12 +32,24 @@ async fn a_sale_opens_under_the_eyes_of_who_waits() {
         shop.import(&SALE.replace("\"+0s\"", "\"+10s\"")).await;
         let browser = Browser::open(&shop.url, kind).await;
         browser.goto("/sales/run/products/cap").await;
-        browser.until_says("form.choose button", "Not yet open").await;
+        browser.until_says("form.choose button", "Opens").await;
+        let button = Locator::Css("form.choose button");
+        assert!(!browser.driver.find(button).await.unwrap().is_enabled().await.unwrap());
         if kind == Kind::Desk {
-            browser.until_says(".phase time", "in 0:0").await;
+            browser.until_says(".phase", "in").await;
+            browser.until_says(".phase time", "0:0").await;
+            browser.driver.execute("window.waited = true", Vec::new()).await.unwrap();
         }
         browser.shot("10-before").await;
-        browser.until_says("form.choose button", "Put into the cart").await;
+        browser.until_says("form.choose button", "Add to cart").await;
+        assert!(browser.driver.find(button).await.unwrap().is_enabled().await.unwrap());
+        if kind == Kind::Desk {
+            let waited = browser.driver.execute("return window.waited", Vec::new()).await.unwrap();
+            assert_eq!(waited, true, "the page was loaded anew, as everybody's would be");
+            // Pressed while the stock may still be opening: it is asked for again by itself.
+            browser.click("form.choose button").await;
+            browser.until_says("[data-won]", "Yours: 1 × One size.").await;
+        }
         shop.until_open("run").await;
         browser.close().await;
         shop.close().await;

@@ -105,15 +105,18 @@ impl Problem {
     /// The payment of `order` was refused.
     #[must_use]
     pub fn declined(order: OrderId) -> Self {
-        let detail = "The payment was refused. The cart is still yours until it runs out.";
+        let detail = "Nothing was charged, and the cart is still yours until it runs out.";
         Self { more: More::Order(order), ..Self::new(Code::PaymentDeclined, detail) }
     }
 
     /// Nothing is promised; the same request may be sent again after `pause`.
     #[must_use]
     pub fn unavailable(pause: Duration) -> Self {
-        Self::new(Code::Unavailable, "One moment, please: the same request may be sent again.")
-            .retry_after(pause)
+        Self::new(
+            Code::Unavailable,
+            "We are not ready just now: the same request may be sent again.",
+        )
+        .retry_after(pause)
     }
 
     /// A fault of ours, whose cause is for the log only.

@@ -19,7 +19,7 @@ const DARK: [Colour; 3] =
     [Colour::rgb(0x12, 0x12, 0x10), Colour::rgb(0x1d, 0x1d, 0x1a), Colour::rgb(0x29, 0x29, 0x26)];
 
 /// Below this a button cannot be told from the page that it lies on.
-const VISIBLE: f64 = 1.5;
+const VISIBLE: f64 = 1.2;
 
 /// Where the stylesheet of a colour is.
 pub(super) fn path(accent: Colour) -> String {

@@ -36,10 +36,6 @@ struct CartPage {
 }
 
 impl CartPage {
-    fn units(&self) -> u32 {
-        self.lines.iter().map(|line| line.quantity).fold(0, u32::saturating_add)
-    }
-
     /// The quantities to choose from; a line that holds more than is allowed now keeps what it has.
     fn quantities(&self, line: &Line) -> std::ops::RangeInclusive<u32> {
         1..=self.limit.max(line.quantity)
@@ -110,6 +106,6 @@ async fn page(
         CartState::Frozen(order) => page.order = Some(order),
     }
     page.total = cart.total.to_string();
-    page.lines = cart.lines.into_iter().map(Line::from).collect();
+    page.lines = cart.lines.into_iter().map(|line| Line::new(line, Some(&catalog))).collect();
     Ok(page)
 }

@@ -54,10 +54,6 @@ const FIELDS: [(&str, &str); 7] = [
 ];
 
 impl CheckoutPage<'_> {
-    fn units(&self) -> u32 {
-        self.lines.iter().map(|line| line.quantity).fold(0, u32::saturating_add)
-    }
-
     fn label(&self, name: &str) -> &'static str {
         FIELDS.iter().find(|(field, _)| *field == name).map_or("", |(_, label)| label)
     }
@@ -76,7 +72,11 @@ impl CheckoutPage<'_> {
 
     fn fault(&self, name: &str) -> Option<&str> {
         let faults = self.problem.map_or(&[][..], Problem::faults);
-        faults.iter().find(|fault| fault.field == name).map(|fault| &*fault.detail)
+        // Where no way to pay was chosen, all of `payment` is missing.
+        let at_fault = |field: &str| {
+            field == name || name.strip_prefix(field).is_some_and(|rest| rest.starts_with('.'))
+        };
+        faults.iter().find(|fault| at_fault(&fault.field)).map(|fault| &*fault.detail)
     }
 }
 
@@ -159,7 +159,7 @@ async fn page(
         expires_at: cart.expires_at.map(Moment::new),
         late: cart.expires_at.is_some_and(|at| at - now < chrono::TimeDelta::minutes(1)),
         countries: &countries::ALL,
-        lines: cart.lines.into_iter().map(Line::from).collect(),
+        lines: cart.lines.into_iter().map(|line| Line::new(line, Some(&catalog))).collect(),
         filled,
         problem,
         notice: problem.map(Notice::from),

@@ -46,7 +46,12 @@ pub async fn show(
 ) -> Result<HttpResponse, Problem> {
     let id = OrderId::of(&request)?;
     let order = app.orders.get(view::known(visitor, "order")?, id).await?;
+    // An order is shown while its sale cannot be read, only barer.
     let sale = app.sales.by_slug(&order.sale_slug).await.ok();
+    let catalog = match &sale {
+        Some(sale) => shown::catalog(&app, sale).await.ok(),
+        None => None,
+    };
     let lines = order.lines.into_iter().map(LineShape::from);
     let page = OrderPage {
         id,
@@ -54,7 +59,7 @@ pub async fn show(
         sale: sale.map(|sale| SaleHead::new(&sale, shown::now(&app))),
         status: order.status.as_str(),
         reason: order.reason.as_deref().and_then(in_words),
-        lines: lines.map(Line::from).collect(),
+        lines: lines.map(|line| Line::new(line, catalog.as_deref())).collect(),
         total: order.total.to_string(),
         created_at: Moment::new(order.created_at),
         paid_at: order.paid_at.map(Moment::new),

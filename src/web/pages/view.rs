@@ -13,11 +13,12 @@ use crate::{
         ids::{ShopperId, Sku},
         quantity::Quantity,
     },
+    shop::catalog::SaleCatalog,
     web::{
         cache::Ready,
         error::{Code, Problem},
         extract::{Fields, FromFields, Visitor},
-        shown::LineShape,
+        shown::{self, LineShape},
     },
 };
 
@@ -26,18 +27,32 @@ pub(super) struct Line {
     pub(super) sku: String,
     pub(super) title: String,
     pub(super) quantity: u32,
+    /// Of all its units.
     pub(super) price: String,
+    /// Of one, where there are several.
+    pub(super) each: Option<String>,
+    pub(super) image: Option<String>,
 }
 
-impl From<LineShape> for Line {
-    fn from(line: LineShape) -> Self {
+impl Line {
+    /// A line with its product's picture, if the catalogue still has it.
+    pub(super) fn new(line: LineShape, catalog: Option<&SaleCatalog>) -> Self {
         let price = line.unit_price.times(line.quantity).unwrap_or(line.unit_price);
+        let product = catalog.and_then(|catalog| catalog.find(&line.sku));
+        let image = product.and_then(|(product, _)| product.image.as_ref());
         Self {
             sku: line.sku.to_string(),
             title: line.title,
             quantity: line.quantity.get(),
             price: price.to_string(),
+            each: (line.quantity.get() > 1).then(|| line.unit_price.to_string()),
+            image: image.map(shown::image_path),
         }
+    }
+
+    /// Units of several lines.
+    pub(super) fn units(lines: &[Self]) -> u32 {
+        lines.iter().map(|line| line.quantity).fold(0, u32::saturating_add)
     }
 }
 

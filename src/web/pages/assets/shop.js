@@ -49,7 +49,7 @@
 
   const ask = async (url, options) => {
     const sent = Date.now();
-    const reply = await fetch(url, { cache: "no-cache", signal: AbortSignal.timeout(8000), ...options });
+    const reply = await fetch(url, { cache: "no-cache", signal: AbortSignal.timeout?.(8000), ...options });
     heard(reply, sent);
     return reply;
   };
@@ -140,7 +140,7 @@
     const place = one("[data-shelf]");
     if (place) {
       const { available, held } = sum(place.dataset.shelf);
-      if (place.hidden !== available > 0) announce(available > 0 ? "Available again." : "Sold out for now.");
+      if (place.hidden !== available > 0) announce(available > 0 ? "Available again." : shelf(held));
       if (available <= 0) write(place, shelf(held));
       show(place, available <= 0);
     }
@@ -151,11 +151,12 @@
   let busy = false;
   const arm = () => {
     if (!button || !places[0]) return;
-    const gone = one("[data-shelf]")?.hidden === false;
-    if (!busy) button.disabled = places[0].dataset.phase !== "open" || gone;
+    const empty = one("[data-shelf]");
+    const gone = empty && !empty.hidden ? (empty.textContent.includes(" for now") ? "Sold out for now" : "Sold out") : "";
+    if (!busy) button.disabled = places[0].dataset.phase !== "open" || Boolean(gone);
     const sku = form && new FormData(form).get("sku");
     const held = cart?.lines.some((line) => line.sku === sku);
-    write(one("[data-label]"), busy ? "Adding…" : gone ? "Sold out" : held ? "Change cart" : "Add to cart");
+    write(one("[data-label]"), busy ? "Adding…" : gone || (held ? "Change cart" : "Add to cart"));
   };
 
   // --- Asking again and again: seldom while nothing moves, in turn, and less when it fails.
@@ -302,7 +303,7 @@
       if (!busy) buy();
     });
     form.addEventListener("change", () => {
-      const tile = one(".tile:has(:checked)", form);
+      const tile = one("input[type=radio]:checked", form)?.closest(".tile");
       const chosen = one("[data-chosen]");
       if (tile && chosen) {
         chosen.dataset.skus = one("input", tile).value;
