@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: run test lint load bench stop clean sqlx help
+.PHONY: run test lint load bench lighthouse stop clean sqlx help
 
 # What `make load` runs, and against what.
 SCENARIO ?= smoke
@@ -27,6 +27,9 @@ bench: ## the benchmark
 	@deploy/local/install wrk
 	@. .local/env && loadtests/bench.sh
 
+lighthouse: ## Lighthouse's scores of the running shop's pages (TARGET=http://...)
+	@TARGET=$(TARGET) deploy/local/lighthouse
+
 stop: ## end the private servers; their data stays
 	@deploy/local/down
 
@@ -37,4 +40,4 @@ sqlx: ## write .sqlx anew, after a query or a migration changed
 	@deploy/local/sqlx
 
 help: ## this table
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
