@@ -66,8 +66,11 @@ impl Colour {
             let mixed = (u16::from(from) * (100 - percent) + u16::from(to) * percent) / 100;
             u8::try_from(mixed).unwrap_or(u8::MAX)
         };
-        let ([a, b, c], [x, y, z]) = (self.0, end.0);
-        Self([mix(a, x), mix(b, y), mix(c, z)])
+        let mut mixed = self.0;
+        for (part, end) in mixed.iter_mut().zip(end.0) {
+            *part = mix(*part, end);
+        }
+        Self(mixed)
     }
 
     /// By WCAG's formula, from 0 to 1.

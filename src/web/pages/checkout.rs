@@ -54,7 +54,7 @@ const FIELDS: [(&str, &str); 7] = [
 ];
 
 impl CheckoutPage<'_> {
-    fn label(&self, name: &str) -> &'static str {
+    fn label(name: &str) -> &'static str {
         FIELDS.iter().find(|(field, _)| *field == name).map_or("", |(_, label)| label)
     }
 

@@ -23,16 +23,16 @@
     },
   };
 
-  // --- The server's clock minus ours. `Date` is cut to whole seconds and a reply takes time, so
-  // each reply tells bounds; together they close in. Bounds that contradict each other say that our
-  // clock was set meanwhile: then only the newest count.
+  // --- The server's clock minus ours. `Date` is cut to whole seconds, may be half a second old, and
+  // a reply takes time: so each reply tells bounds, and together they close in. Bounds that
+  // contradict each other say that our clock was set meanwhile: then only the newest count.
   let [low, high, jumped] = [-Infinity, Infinity, false];
   const heard = (reply, sent) => {
     const date = Date.parse(reply.headers.get("date") || "");
     if (Number.isNaN(date)) return;
     const age = reply.headers.get("age");
     const from = date + Number(age || 0) * 1000;
-    const [least, most] = [from - Date.now(), from + (age ? 2000 : 1000) - sent];
+    const [least, most] = [from - Date.now(), from + (age ? 2500 : 1500) - sent];
     const fits = !jumped && least <= high && most >= low;
     [low, high] = fits ? [Math.max(low, least), Math.min(high, most)] : [least, most];
     jumped = false;
@@ -105,10 +105,14 @@
     if (phase === "open") poll(about(2500)); // not everybody in the same instant
   };
   const pass = () => {
+    // A clock that was not compared yet may be wrong by hours.
+    if (!known() && performance.now() < 5000) return;
     const at = now();
     for (const place of places) {
       const { phase, starts, ends } = place.dataset;
-      if (phase === "before" && at >= Date.parse(starts)) enter(place, "open");
+      const left = Date.parse(starts) - at;
+      if (phase === "before" && left <= 0) enter(place, "open");
+      else if (phase === "before" && left < 250) setTimeout(pass, left);
       if (place.dataset.phase === "open" && at >= Date.parse(ends)) enter(place, "ended");
     }
   };
@@ -212,6 +216,7 @@
   };
   const recall = async () => {
     if (!bag || !memory.get(flag)) return;
+    show(one(".held", bag), true); // its room, before the answer is here
     const reply = await ask(`/api/v1/sales/${bag.dataset.bag}/cart`).catch(() => null);
     if (reply?.ok) mine(await reply.json());
     else if (reply && reply.status < 500) mine(null);
@@ -291,7 +296,7 @@
       mine({ lines: [...lines, { sku, quantity: line.quantity }], expires_at: line.expires_at });
       show(one(".go"), false);
       show(one("[data-won]"), true);
-      announce(`${got} Kept for you until it is paid, for ${spoken(Date.parse(line.expires_at) - now())}.`);
+      announce(`${got} To be paid within ${spoken(Date.parse(line.expires_at) - now())}.`);
       one("[data-won] a:last-child").focus({ preventScroll: true });
     }
     arm();
