@@ -126,7 +126,7 @@ impl Browser {
         }
     }
 
-    /// Keeps a picture of it on a phone and at a desk, by day and by night.
+    /// Keeps a picture of it on a phone and at a desk, by day and by night, and checks each.
     pub(super) async fn looks(&self, name: &str) {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
         std::fs::create_dir_all(&folder).unwrap();
@@ -141,6 +141,7 @@ impl Browser {
                 let picture = self.driver.screenshot().await.unwrap();
                 let file = format!("state-{name}-{device}-{scheme}.png");
                 std::fs::write(folder.join(file), picture).unwrap();
+                self.is_accessible(&format!("{name} {device} {scheme}")).await;
             }
             let overflow = "return document.documentElement.scrollWidth - window.innerWidth";
             let overflow = self.driver.execute(overflow, Vec::new()).await.unwrap();

@@ -1,9 +1,11 @@
 //! The pages, in a real browser with and without a script, and their forms as a program sees them.
 //! Screenshots go to `target/screenshots`.
 
+mod axe;
 mod browser;
 mod buying;
 mod forms;
 mod head;
+mod hostile;
 mod moving;
 mod states;

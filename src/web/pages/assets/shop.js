@@ -76,8 +76,8 @@
   };
 
   const count = (time) => {
-    if (!time.dateTime) return;
     const left = Date.parse(time.dateTime) - now();
+    if (Number.isNaN(left)) return; // nothing is held yet
     time.classList.add("counts");
     if (time.dataset.count) write(time.previousElementSibling, time.dataset.count);
     write(time, spoken(Math.max(0, left)));
