@@ -149,7 +149,8 @@ impl Browser {
         }
     }
 
-    async fn devtools(&self, method: &'static str, params: Value) {
+    /// A command of Chromium's own.
+    pub(super) async fn devtools(&self, method: &'static str, params: Value) {
         self.driver.issue_cmd(Devtools { method, params }).await.unwrap();
     }
 

@@ -55,3 +55,47 @@ async fn a_sale_opens_under_the_eyes_of_who_waits() {
         shop.close().await;
     }
 }
+
+#[tokio::test]
+async fn the_last_pair_is_won_although_the_reply_was_lost() {
+    let shop = Shop::open().await;
+    let browser = Browser::open(&shop.url, Kind::Phone).await;
+    browser.goto("/sales/run/products/runner-one").await;
+    // The server does what it is asked, and its first two answers never arrive.
+    let lossy = "const real = window.fetch; let lost = 0;
+        window.fetch = async (url, options) => {
+            const reply = await real(url, options);
+            if (options?.method === 'PUT' && lost++ < 2) throw new TypeError('lost');
+            return reply;
+        };";
+    browser.driver.execute(lossy, Vec::new()).await.unwrap();
+    browser.click("input[value='RUN1-43']").await;
+    browser.click("form.choose button").await;
+    browser.until_says("[data-won]", "Yours: 1 × EU 43.").await;
+    browser.until_says("[data-badge]", "1").await;
+    browser.goto("/sales/run/cart").await;
+    browser.until_says(".lines", "Runner One – EU 43").await;
+    browser.close().await;
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn a_clock_that_is_hours_wrong_opens_nothing() {
+    let shop = Plan::default().start().await;
+    shop.import(&SALE.replace("\"+0s\"", "\"+20s\"")).await;
+    let browser = Browser::open(&shop.url, Kind::Desk).await;
+    let wrong = "const now = Date.now.bind(Date); Date.now = () => now() + 7200000;";
+    let wrong = serde_json::json!({ "source": wrong });
+    browser.devtools("Page.addScriptToEvaluateOnNewDocument", wrong).await;
+    browser.goto("/sales/run/products/cap").await;
+    browser.until_says("form.choose button", "Opens in 0:1").await;
+    let button = Locator::Css("form.choose button");
+    assert!(!browser.driver.find(button).await.unwrap().is_enabled().await.unwrap());
+    browser.until_says("form.choose button", "Add to cart").await;
+    browser.click("form.choose button").await;
+    browser.until_says("[data-won]", "Yours: 1 × One size.").await;
+    browser.until_says("[data-won]", "Kept for you: 9:5").await;
+    shop.until_open("run").await;
+    browser.close().await;
+    shop.close().await;
+}
