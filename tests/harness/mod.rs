@@ -16,7 +16,11 @@ use sqlx::{Connection, Executor, PgConnection};
 use stampede::{
     app::App,
     cli::process::{Process, Shape},
-    flows::{opening, reconciliation::Auditor, sale_terms},
+    flows::{
+        opening,
+        reconciliation::{Audit, Auditor},
+        sale_terms,
+    },
     kernel::clock::Clock,
     platform::{config::Config, postgres, shutdown::Shutdown},
     shop::dead_letters,
@@ -339,7 +343,7 @@ pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl 
 }
 
 /// An audit says what is wrong; that it cannot be had on a machine that is busy is nothing wrong.
-async fn audits(auditor: &Auditor) -> Vec<reconciliation::Audit> {
+async fn audits(auditor: &Auditor) -> Vec<Audit> {
     let began = Instant::now();
     loop {
         match auditor.all().await {

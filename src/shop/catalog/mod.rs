@@ -104,7 +104,7 @@ impl Catalog {
             let _turn = self.searching.acquire().await;
             search::search(&self.pool, sales, words).await
         };
-        Ok(self.searches.get(words.clone(), |_| false, load).await?)
+        Ok(Box::pin(self.searches.get(words.clone(), |_| false, load)).await?)
     }
 
     /// A picture by its name; `None` when there is none.
