@@ -4,7 +4,7 @@ use reqwest::Client as Http;
 use serde_json::json;
 
 use super::{Raw, plain};
-use crate::harness::{Shop, until};
+use crate::harness::{Plan, SALE, Shop, until};
 
 const PUBLIC: [&str; 6] = [
     "/",
@@ -217,5 +217,69 @@ async fn requests_are_counted_by_the_table_of_routes_and_nothing_else() {
         assert!(figures.contains(&line), "{line}{figures}");
     }
     assert!(figures.contains("stampede_http_request_duration_seconds_bucket{method=\"GET\""));
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn search_engines_are_told_what_there_is_under_the_shop_s_own_address() {
+    let shop = Shop::open().await;
+    let rules = plain(&shop, "GET", "/robots.txt").await;
+    assert!(rules.text.contains("Disallow: /orders/") && !rules.text.contains("Sitemap"));
+    plain(&shop, "GET", "/sitemap.xml").await.expect(404, "not_found");
+    shop.close().await;
+
+    let address = "https://shop.example/";
+    let shop = Plan::default().with("STAMPEDE_WEB__PUBLIC_URL", address).start().await;
+    shop.import(SALE).await;
+    shop.until_open("run").await;
+    let rules = plain(&shop, "GET", "/robots.txt").await.text;
+    assert!(rules.contains("Sitemap: https://shop.example/sitemap.xml\n"), "{rules}");
+    let map = plain(&shop, "GET", "/sitemap.xml").await;
+    assert_eq!(map.header("content-type"), "application/xml");
+    for path in ["/", "/sales/run", "/sales/run/products/runner-one", "/sales/run/products/cap"] {
+        let entry = format!("<loc>https://shop.example{path}</loc>");
+        assert!(map.text.contains(&entry), "{entry}: {}", map.text);
+    }
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn a_search_finds_says_what_it_did_not_find_and_refuses_nonsense() {
+    let shop = Shop::open().await;
+    let search = async |query: &str| plain(&shop, "GET", &format!("/search{query}")).await;
+    for query in ["?q=runer", "?q=RUNNER+one", "?x=1&q=run"] {
+        let page = search(query).await;
+        assert_eq!(page.status, 200, "{query}");
+        assert!(page.text.contains("/sales/run/products/runner-one"), "{query}");
+        assert!(!page.text.contains("/sales/run/products/cap"), "{query}");
+    }
+    assert!(search("?q=wheelbarrow").await.text.contains("Nothing on sale is called"));
+    for query in ["", "?q=", "?q=%20%26", "?q=%00%ff", "?other=1"] {
+        let page = search(query).await;
+        assert_eq!(page.status, 200, "{query}");
+        assert!(page.text.contains("Type a word"), "{query}: {}", page.text);
+    }
+    let long = search(&format!("?q={}", "x".repeat(65))).await;
+    assert!(long.text.contains("at most 64 characters"), "{}", long.text);
+    let markup = search("?q=%3Cscript%3Ealert(1)").await;
+    assert!(!markup.text.contains("<script>alert"), "{}", markup.text);
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn a_sale_that_is_over_is_gone_and_still_says_what_it_was() {
+    let shop = Plan::default().start().await;
+    shop.import(&SALE.replace("\"+30d\"", "\"+2s\"")).await;
+    shop.until_open("run").await;
+    until("it is over", || async { plain(&shop, "GET", "/sales/run").await.status == 410 }).await;
+    for (path, title) in [("/sales/run", "Night Run"), ("/sales/run/products/cap", "Cap")] {
+        let page = plain(&shop, "GET", path).await;
+        assert_eq!(page.status, 410, "{path}");
+        assert!(page.header("cache-control").starts_with("public"), "{path}");
+        assert!(page.text.contains(title) && page.text.contains("Ended"), "{path}");
+    }
+    let found = plain(&shop, "GET", "/search?q=cap").await;
+    assert!(!found.text.contains("/products/cap"), "nobody looks for what is over");
+    assert_eq!(plain(&shop, "GET", "/api/v1/sales/run").await.json()["phase"], "ended");
     shop.close().await;
 }

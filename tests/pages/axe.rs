@@ -27,7 +27,7 @@ impl Browser {
             self.driver.execute(&AXE, Vec::new()).await.unwrap();
         }
         let found = self.driver.execute_async(RUN, Vec::new()).await.unwrap();
-        let found: Vec<&str> = found.as_array().unwrap().iter().flat_map(Value::as_str).collect();
+        let found: Vec<&str> = found.as_array().unwrap().iter().filter_map(Value::as_str).collect();
         assert!(found.is_empty(), "{name}: {}", found.join("\n\n"));
     }
 }

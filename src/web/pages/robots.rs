@@ -18,9 +18,9 @@ use super::view::html;
 /// Addresses in one sitemap: the most that its format allows.
 const MOST: usize = 50_000;
 
-/// What is a shopper's own, or changes with every word that is typed.
-const RULES: &str = "User-agent: *\nDisallow: /api/\nDisallow: /orders/\nDisallow: /search\n\
-     Disallow: /sales/*/cart\nDisallow: /sales/*/checkout\n";
+/// What is a shopper's own, or another page for every word that is typed. A cart is an empty one
+/// to whoever has no cookie.
+const RULES: &str = "User-agent: *\nDisallow: /api/\nDisallow: /orders/\nDisallow: /search\n";
 
 #[derive(Template)]
 #[template(path = "sitemap.xml", config = "src/web/pages/askama.toml")]
