@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::{at_fault, plain, put_raw};
-use crate::harness::{Shop, client::checkout_body};
+use crate::harness::{PATIENCE, Plan, SALE, Shop, client::checkout_body};
 
 const JSON: &str = "application/json";
 
@@ -195,6 +195,35 @@ async fn what_is_no_http_does_not_disturb_the_shop() {
         let reply = String::from_utf8_lossy(&reply);
         assert!(reply.is_empty() || reply.starts_with("HTTP/1.1 400"), "{noise:?}: {reply}");
     }
+    assert_eq!(plain(&shop, "GET", "/api/v1/sales").await.status, 200);
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn who_dawdles_is_not_waited_for() {
+    let shop = Plan::default().with("STAMPEDE_WEB__HEAD_TIMEOUT", "1s").start().await;
+    shop.import(SALE).await;
+    shop.until_open("run").await;
+    let token = shop.shopper().await.token;
+    let address = shop.url.trim_start_matches("http://");
+    let said = async |begun: String| {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(begun.as_bytes()).await.unwrap();
+        let mut reply = Vec::new();
+        // the rest never comes
+        let ended = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut reply)).await;
+        ended.expect("the connection is closed").unwrap();
+        String::from_utf8_lossy(&reply).into_owned()
+    };
+    let put = "PUT /api/v1/sales/run/cart/lines/CAP HTTP/1.1\r\nhost: shop\r\n";
+    let body = format!(
+        "{put}authorization: Bearer {token}\r\ncontent-type: application/json\r\n\
+         content-length: 15\r\n\r\n{{\"quan"
+    );
+    let (head, body) = tokio::join!(said(put.to_owned()), said(body));
+    assert!(head.is_empty() || head.starts_with("HTTP/1.1 408"), "{head}");
+    assert!(body.starts_with("HTTP/1.1 400"), "{body}");
+    assert!(body.contains("\"invalid_request\""), "{body}");
     assert_eq!(plain(&shop, "GET", "/api/v1/sales").await.status, 200);
     shop.close().await;
 }

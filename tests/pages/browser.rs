@@ -151,7 +151,17 @@ impl Browser {
 
     /// A command of Chromium's own.
     pub(super) async fn devtools(&self, method: &'static str, params: Value) {
-        self.driver.issue_cmd(Devtools { method, params }).await.unwrap();
+        let body = json!({ "cmd": method, "params": params });
+        self.driver.issue_cmd(Chromium { what: "goog/cdp/execute", body }).await.unwrap();
+    }
+
+    /// From now on every reply takes so many milliseconds longer, and comes at 30 kB a second.
+    pub(super) async fn slow_down(&self, latency: u32) {
+        let body = json!({"network_conditions": {
+            "offline": false, "latency": latency, "throughput": 30_000
+        }});
+        let command = Chromium { what: "chromium/network_conditions", body };
+        self.driver.issue_cmd(command).await.unwrap();
     }
 
     pub(super) async fn close(self) {
@@ -161,19 +171,18 @@ impl Browser {
 
 /// A command of Chromium's own.
 #[derive(Debug)]
-struct Devtools {
-    method: &'static str,
-    params: Value,
+struct Chromium {
+    what: &'static str,
+    body: Value,
 }
 
-impl WebDriverCompatibleCommand for Devtools {
+impl WebDriverCompatibleCommand for Chromium {
     fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, ParseError> {
-        base.join(&format!("session/{}/goog/cdp/execute", session.unwrap_or_default()))
+        base.join(&format!("session/{}/{}", session.unwrap_or_default(), self.what))
     }
 
     fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
-        let body = json!({ "cmd": self.method, "params": self.params });
-        (Method::POST, Some(body.to_string()))
+        (Method::POST, Some(self.body.to_string()))
     }
 }
 

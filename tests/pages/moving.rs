@@ -99,3 +99,23 @@ async fn a_clock_that_is_hours_wrong_opens_nothing() {
     browser.close().await;
     shop.close().await;
 }
+
+#[tokio::test]
+async fn a_pair_is_won_on_a_bad_train_connection() {
+    let shop = Shop::open().await;
+    let browser = Browser::open(&shop.url, Kind::Phone).await;
+    browser.slow_down(600).await;
+    browser.goto("/sales/run/products/runner-one").await;
+    let took = "const began = performance.now();
+        const done = arguments[0];
+        fetch('/favicon.ico', { cache: 'no-store' }).then(() => done(performance.now() - began))";
+    let took = browser.driver.execute_async(took, Vec::new()).await.unwrap();
+    assert!(took.as_f64().unwrap() >= 600.0, "the network is not slow: {took} ms");
+    browser.click("input[value='RUN1-43']").await;
+    browser.click("form.choose button").await;
+    browser.until_says("form.choose button", "Adding").await;
+    browser.until_says("[data-won]", "Yours: 1 × EU 43.").await;
+    browser.looks("train").await;
+    browser.close().await;
+    shop.close().await;
+}

@@ -22,7 +22,9 @@ pub struct Session {
 
 /// Makes a shopper
 ///
-/// Nothing is asked and nothing is stored: the token itself says who the shopper is.
+/// Nothing is asked and nothing is stored: the token itself says who the shopper is. A script of the
+/// shop's own pages gets it as a cookie as well, unless there is one; behind TLS the name of the cookie
+/// begins with `__Host-`.
 #[utoipa::path(
     post,
     path = "/api/v1/session",
