@@ -2,12 +2,13 @@
 //! end-of-test check.
 
 pub(crate) mod client;
+mod process;
 pub(crate) mod servers;
 
 use std::{
     fmt::Write as _,
     net::TcpListener,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -30,6 +31,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 pub(crate) use client::Client;
+pub(crate) use process::Spawned;
 pub(crate) use servers::Servers;
 
 /// How long anything may take before a test gives up on it.
@@ -225,7 +227,7 @@ impl Shop {
         command.env("STAMPEDE_WEB__LISTEN", format!("127.0.0.1:{port}"));
         command.env("STAMPEDE_OPS__LISTEN", "127.0.0.1:0");
         let child = command.spawn().expect("the binary");
-        Spawned { child, url: format!("http://127.0.0.1:{port}") }
+        Spawned::new(child, format!("http://127.0.0.1:{port}"))
     }
 
     /// What must hold after every test, then everything of this shop is removed.
@@ -282,54 +284,6 @@ impl Drop for Shop {
             self.running.is_none() || std::thread::panicking(),
             "a test ended without Shop::close, and so without its check"
         );
-    }
-}
-
-/// A process of the real binary; killed when it is dropped.
-pub(crate) struct Spawned {
-    child: Child,
-    pub(crate) url: String,
-}
-
-impl Spawned {
-    /// As a crash: nothing is finished, nothing is said.
-    pub(crate) fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    /// SIGTERM.
-    pub(crate) fn terminate(&self) {
-        let status = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
-        assert!(status.success());
-    }
-
-    /// The exit code, within [`PATIENCE`].
-    pub(crate) async fn exit_code(&mut self) -> Option<i32> {
-        let began = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
-            }
-            assert!(began.elapsed() < PATIENCE, "the process does not end");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    /// Waits until it answers.
-    pub(crate) async fn until_serving(&self) {
-        let began = Instant::now();
-        while reqwest::get(format!("{}/api/v1/sales", self.url)).await.is_err() {
-            assert!(began.elapsed() < PATIENCE, "{} does not answer", self.url);
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-}
-
-impl Drop for Spawned {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -108,6 +108,20 @@ impl Browser {
         }
     }
 
+    /// Fills in the checkout, up to the way to pay.
+    pub(super) async fn fill_in_who_buys(&self) {
+        for (name, text) in [
+            ("email", "ada@example.org"),
+            ("shipping.name", "Ada Lovelace"),
+            ("shipping.line1", "St James's Square 12"),
+            ("shipping.postal_code", "SW1Y 4JH"),
+            ("shipping.city", "London"),
+            ("shipping.country", "GB"),
+        ] {
+            self.fill(name, text).await;
+        }
+    }
+
     /// Keeps a picture, and checks that nothing sticks out of the screen.
     pub(super) async fn shot(&self, name: &str) {
         let kind = match self.kind {

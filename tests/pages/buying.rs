@@ -29,16 +29,7 @@ async fn fill_the_cart(browser: &Browser) {
 async fn fill_the_form(browser: &Browser) {
     browser.click("a.button").await;
     browser.until_says("h1", "Checkout").await;
-    for (name, text) in [
-        ("email", "ada@example.org"),
-        ("shipping.name", "Ada Lovelace"),
-        ("shipping.line1", "St James's Square 12"),
-        ("shipping.postal_code", "SW1Y 4JH"),
-        ("shipping.city", "London"),
-        ("shipping.country", "GB"),
-    ] {
-        browser.fill(name, text).await;
-    }
+    browser.fill_in_who_buys().await;
 }
 
 async fn pay_by(browser: &Browser, method: &str) {

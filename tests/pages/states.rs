@@ -50,19 +50,6 @@ async fn take(browser: &Browser, sku: &str) {
     browser.click("form.choose button").await;
 }
 
-async fn fill_in(browser: &Browser) {
-    for (name, text) in [
-        ("email", "ada@example.org"),
-        ("shipping.name", "Ada Lovelace"),
-        ("shipping.line1", "St James's Square 12"),
-        ("shipping.postal_code", "SW1Y 4JH"),
-        ("shipping.city", "London"),
-        ("shipping.country", "GB"),
-    ] {
-        browser.fill(name, text).await;
-    }
-}
-
 async fn pay_by(browser: &Browser, method: &str) {
     browser.click(&format!("input[value='{method}']")).await;
     browser.click("form.form button").await;
@@ -196,7 +183,7 @@ async fn from_the_form_to_the_receipt() {
     see(&browser, "cart", ".hold", "Yours for 9:").await;
     browser.goto("/sales/run/checkout").await;
     see(&browser, "checkout", "form.form button", "Pay €258.00").await;
-    fill_in(&browser).await;
+    browser.fill_in_who_buys().await;
     // A browser that checks nothing itself.
     let unchecked = "document.querySelector('form.form').noValidate = true";
     browser.driver.execute(unchecked, Vec::new()).await.unwrap();

@@ -66,8 +66,8 @@ pub(super) async fn capture(
     Ok(())
 }
 
-/// Cancels a key. One that was never used gets a row of no money, which is what a late
-/// authorisation will find.
+/// Cancels a key. One that was never used gets a row of no money (`XXX` is ISO 4217's name for no
+/// currency), which is what a late authorisation will find.
 pub(super) async fn void(
     executor: impl PgExecutor<'_>,
     key: OrderId,
