@@ -4,6 +4,7 @@
 pub mod batcher;
 pub mod config;
 pub mod metrics;
+pub mod outbox;
 pub mod postgres;
 pub mod rabbit;
 pub mod recent;

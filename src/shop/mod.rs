@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod cart;
 pub mod catalog;
 pub mod dead_letters;
+pub mod events;
 pub mod inventory;
 pub mod orders;
 pub mod payments;
