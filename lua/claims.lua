@@ -1,7 +1,8 @@
 -- What the scripts share, third part: what one shopper holds and has bought.
 
--- A claim is `expires;mark;order;attempt;settled;SKU=held+bought,...`: here the lines stand flat in
--- its array part. Held units of a settled claim count as sold. With the mark `x` it ran out at
+-- A claim is `expires;mark;order;attempt;settled;SKU=held+bought-restocked,...`, `-restocked` only
+-- where something was: here the lines stand flat in its array part, three places each, and what was
+-- restocked in a table of its own. Held units of a settled claim count as sold. With the mark `x` it ran out at
 -- `expires` and holds nothing; else `expires` is 0 when it holds nothing.
 local function parse(packed)
   local expires, mark, order, attempt, settled, lines =
@@ -9,21 +10,29 @@ local function parse(packed)
   local claim = { expires = tonumber(expires), mark = mark, order = order,
     attempt = tonumber(attempt), settled = settled == '1', changed = false }
   local n = 0
-  for sku, held, bought in string.gmatch(lines, '([^=,]+)=(%d+)%+(%d+)') do
+  for sku, held, bought, restocked in string.gmatch(lines, '([^=,]+)=(%d+)%+(%d+)(-?%d*)') do
     claim[n + 1], claim[n + 2], claim[n + 3] = sku, tonumber(held), tonumber(bought)
+    if restocked ~= '' then
+      claim.restocked = claim.restocked or {}
+      claim.restocked[sku] = -tonumber(restocked)
+    end
     n = n + 3
   end
   return claim
+end
+
+local function pack_line(claim, i)
+  local packed, sku = claim[i] .. '=' .. text[claim[i + 1]] .. '+' .. text[claim[i + 2]], claim[i]
+  if not claim.restocked or not claim.restocked[sku] then return packed end
+  return packed .. '-' .. text[claim.restocked[sku]]
 end
 
 local function pack(claim)
   local head = text[claim.expires] .. ';' .. claim.mark .. ';' .. claim.order .. ';'
     .. text[claim.attempt] .. (claim.settled and ';1;' or ';0;')
   if not claim[1] then return head end
-  local packed = head .. claim[1] .. '=' .. text[claim[2]] .. '+' .. text[claim[3]]
-  for i = 4, #claim, 3 do
-    packed = packed .. ',' .. claim[i] .. '=' .. text[claim[i + 1]] .. '+' .. text[claim[i + 2]]
-  end
+  local packed = head .. pack_line(claim, 1)
+  for i = 4, #claim, 3 do packed = packed .. ',' .. pack_line(claim, i) end
   return packed
 end
 

@@ -10,12 +10,14 @@ use crate::{
         cart_lines::{CartLimits, CartLines},
         checkout::{self, Checkout},
         opening::{self, Opening, Patience},
+        reconciliation::Auditor,
+        refunding::Refunding,
         sale_terms::SaleTerms,
     },
     kernel::{clock::Clock, ids::Ids},
     platform::{
         batcher::Limits,
-        config::Config,
+        config::{self, Config},
         metrics::Metrics,
         postgres,
         rabbit::{Rabbit, StreamLimits},
@@ -28,7 +30,7 @@ use crate::{
         catalog::Catalog,
         inventory::{Feed, Inventory, Scripts},
         orders::Orders,
-        payments::sandbox::Sandbox,
+        payments::{self, Payments, Provider, sandbox::Sandbox, stripe::Stripe},
         sales::Sales,
     },
 };
@@ -72,8 +74,14 @@ pub struct App {
     pub cart_lines: CartLines,
     /// The stream's way into Postgres.
     pub intake: CartIntake,
+    /// Who moves money.
+    pub payments: Payments,
     /// Buying a cart.
     pub checkout: Checkout,
+    /// The audit.
+    pub auditor: Auditor,
+    /// Giving money back.
+    pub refunding: Refunding,
     /// Opening sales.
     pub opening: Opening,
     /// Totals and terms.
@@ -112,6 +120,7 @@ impl App {
             clock.clone(),
             Scripts::production(),
         );
+        let payments = providers(&config, &pool)?;
         let (sales, catalog) = (Sales::new(pool.clone()), Catalog::new(pool.clone()));
         Ok(Self {
             stock_views: Feed::new(inventory.clone()),
@@ -129,11 +138,19 @@ impl App {
                 pool.clone(),
                 inventory.clone(),
                 catalog.clone(),
-                Sandbox::new(pool.clone(), config.checkout.provider_timeout),
+                payments.clone(),
                 (clock.clone(), ids.clone()),
-                checkout::Settings { lease: config.checkout.lease },
+                checkout::Settings { lease: config.checkout.lease, grace: config.checkout.grace },
                 &metrics,
             )?,
+            auditor: Auditor::new(pool.clone(), inventory.clone(), payments.clone()),
+            refunding: Refunding::new(
+                pool.clone(),
+                inventory.clone(),
+                payments.clone(),
+                (clock.clone(), ids.clone()),
+                config.checkout.lease,
+            ),
             opening: Opening::new(
                 pool.clone(),
                 inventory.clone(),
@@ -162,8 +179,28 @@ impl App {
             sales,
             catalog,
             inventory,
+            payments,
         })
     }
+}
+
+/// The configured provider, and every other one that can still answer for orders of its own.
+pub(crate) fn providers(config: &Config, pool: &PgPool) -> anyhow::Result<Payments> {
+    let timeout = config.checkout.provider_timeout;
+    let sandbox: Arc<dyn Provider> = Arc::new(Sandbox::new(pool.clone(), timeout));
+    if config.stripe.secret_key.expose().is_empty() {
+        return Ok(Payments::new(sandbox, Vec::new()));
+    }
+    let stripe: Arc<dyn Provider> = Arc::new(Stripe::new(payments::stripe::Settings {
+        api_url: config.stripe.api_url.clone(),
+        secret_key: config.stripe.secret_key.clone(),
+        timeout,
+        public_url: config.web.absolute("").unwrap_or_default(),
+    })?);
+    Ok(match config.payments.provider {
+        config::Provider::Sandbox => Payments::new(sandbox, vec![stripe]),
+        config::Provider::Stripe => Payments::new(stripe, vec![sandbox]),
+    })
 }
 
 /// A process without a listener needs no secret; it gets one that nobody else has.

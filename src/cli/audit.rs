@@ -1,10 +1,24 @@
 //! `stampede audit`
 
+use chrono::TimeDelta;
+use clap::Args;
+
 use super::{failure::Failure, progress, rooms::Rooms, table::table};
 use crate::{flows::reconciliation::Audit, platform::config::Config, shop::dead_letters};
 
-pub(super) async fn run(config: &Config) -> Result<(), Failure> {
-    let Rooms { pool, auditor, .. } = Rooms::new(config)?;
+/// The arguments of `stampede audit`.
+#[derive(Debug, Args)]
+pub(super) struct AuditArguments {
+    /// Mend what a program may mend: void what is set aside for nothing, try again what was parked
+    #[arg(long)]
+    mend: bool,
+    /// Compare payments that were begun within so many days
+    #[arg(long, value_name = "DAYS", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=3650))]
+    days: u16,
+}
+
+pub(super) async fn run(config: &Config, arguments: &AuditArguments) -> Result<(), Failure> {
+    let Rooms { pool, auditor, clock, .. } = Rooms::new(config)?;
     let audits =
         progress::shown("auditing", Box::pin(auditor.all())).await.map_err(Failure::from_anyhow)?;
     let header =
@@ -20,17 +34,30 @@ pub(super) async fn run(config: &Config) -> Result<(), Failure> {
             }
             Some(_) => {}
         }
-        if audit.open_checkouts > 0 {
-            println!("{slug}: {} checkouts are under way", audit.open_checkouts);
+        if audit.open_sagas > 0 {
+            println!("{slug}: {} checkouts or refunds are under way", audit.open_sagas);
         }
         for breach in &audit.breaches {
             println!("BREACH {slug} {breach}");
             breaches += 1;
         }
     }
-    for breach in auditor.payments().await.map_err(Failure::from_anyhow)? {
-        println!("BREACH {breach}");
-        breaches += 1;
+    let since = clock.now() - TimeDelta::days(arguments.days.into());
+    let differences = progress::shown("comparing payments", Box::pin(auditor.payments(since)))
+        .await
+        .map_err(Failure::from_anyhow)?;
+    for difference in &differences {
+        let mended = if arguments.mend && difference.kind.is_safe_to_mend() {
+            auditor.mend(difference).await.map_err(Failure::from_anyhow)?
+        } else {
+            None
+        };
+        if let Some(mended) = mended {
+            println!("MENDED {difference}: {mended}");
+        } else {
+            println!("BREACH {difference}; {}", difference.kind.remedy());
+            breaches += 1;
+        }
     }
     let letters = dead_letters::store::count_waiting(&pool).await?;
     if letters > 0 {

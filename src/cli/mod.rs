@@ -6,6 +6,7 @@ mod dead_letters;
 mod failure;
 mod import;
 mod migrate;
+mod orders;
 mod pause;
 pub mod process;
 mod progress;
@@ -81,9 +82,13 @@ enum Command {
     /// Verify that every unit is where it should be; exits with 1 on a breach
     ///
     /// Sums units over claims, returns and orders one by one, and compares them with the counters,
-    /// the totals and the lines in Postgres, and paid orders with the payment provider's book. While
-    /// shoppers are at work it looks for a quiet moment for some seconds.
-    Audit,
+    /// the totals and the lines in Postgres; and orders, checkouts and refunds with the payment
+    /// providers' own books. While shoppers are at work it looks for a quiet moment for some seconds.
+    Audit(audit::AuditArguments),
+
+    /// See orders, cancel them, give money back
+    #[command(subcommand)]
+    Orders(orders::Orders),
 
     /// See and replay what could not be written
     #[command(subcommand)]
@@ -129,7 +134,8 @@ fn run(command: Option<Command>) -> Result<(), Failure> {
             Some(Command::Import(arguments)) => import::run(&config, &arguments).await,
             Some(Command::Pause(sale)) => pause::run(&config, &sale, true).await,
             Some(Command::Resume(sale)) => pause::run(&config, &sale, false).await,
-            Some(Command::Audit) => Box::pin(audit::run(&config)).await,
+            Some(Command::Audit(arguments)) => Box::pin(audit::run(&config, &arguments)).await,
+            Some(Command::Orders(command)) => Box::pin(orders::run(&config, &command)).await,
             Some(Command::DeadLetters(command)) => dead_letters::run(&config, &command).await,
             Some(Command::CheckConfig) => check_config::run(&config),
         }

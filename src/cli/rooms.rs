@@ -4,14 +4,23 @@ use sqlx::PgPool;
 
 use super::failure::Failure;
 use crate::{
-    flows::{cart_intake::CartIntake, reconciliation::Auditor, sale_terms::SaleTerms},
-    kernel::clock::Clock,
+    app,
+    flows::{
+        cart_intake::CartIntake,
+        checkout::{self, Checkout},
+        reconciliation::Auditor,
+        refunding::Refunding,
+        sale_terms::SaleTerms,
+    },
+    kernel::{clock::Clock, ids::Ids},
     platform::{
         config::Config,
+        metrics::Metrics,
         postgres,
         redis::{Redis, RedisOptions},
     },
     shop::{
+        catalog::Catalog,
         inventory::{Inventory, Scripts},
         sales::Sales,
     },
@@ -23,6 +32,9 @@ pub(super) struct Rooms {
     pub(super) sale_terms: SaleTerms,
     pub(super) auditor: Auditor,
     pub(super) intake: CartIntake,
+    pub(super) checkout: Checkout,
+    pub(super) refunding: Refunding,
+    pub(super) clock: Clock,
 }
 
 impl Rooms {
@@ -39,10 +51,31 @@ impl Rooms {
         let prefix = &config.redis.prefix;
         let inventory = Inventory::new(redis, prefix, clock.clone(), Scripts::production());
         let (sales, grace) = (Sales::new(pool.clone()), config.checkout.grace);
+        let payments = app::providers(config, &pool).map_err(Failure::failed)?;
+        let (ids, lease) = (Ids::random(), config.checkout.lease);
+        let metrics = Metrics::new().map_err(Failure::failed)?;
         Ok(Self {
-            auditor: Auditor::new(pool.clone(), inventory.clone()),
+            auditor: Auditor::new(pool.clone(), inventory.clone(), payments.clone()),
             intake: CartIntake::new(pool.clone(), clock.clone()),
-            sale_terms: SaleTerms::new(pool.clone(), inventory, sales, clock, grace),
+            checkout: Checkout::new(
+                pool.clone(),
+                inventory.clone(),
+                Catalog::new(pool.clone()),
+                payments.clone(),
+                (clock.clone(), ids.clone()),
+                checkout::Settings { lease, grace },
+                &metrics,
+            )
+            .map_err(Failure::failed)?,
+            refunding: Refunding::new(
+                pool.clone(),
+                inventory.clone(),
+                payments,
+                (clock.clone(), ids),
+                lease,
+            ),
+            sale_terms: SaleTerms::new(pool.clone(), inventory, sales, clock.clone(), grace),
+            clock,
             pool,
         })
     }

@@ -6,6 +6,7 @@ pub mod cart_lines;
 pub mod checkout;
 pub mod opening;
 pub mod reconciliation;
+pub mod refunding;
 pub mod sale_terms;
 pub mod stock_flush;
 
@@ -15,7 +16,9 @@ use crate::{
     kernel::quantity::{InvalidQuantity, Quantity},
     shop::{
         catalog::Product,
+        events::OrderFactLine,
         inventory::{SkuTerms, Terms},
+        orders::OrderLine,
         sales::Sale,
     },
 };
@@ -46,4 +49,15 @@ pub(crate) fn stock_terms(
         limit: sale.limit_per_shopper,
         skus,
     })
+}
+
+/// A line of an order, as events have it.
+pub(crate) fn fact_line(line: &OrderLine) -> OrderFactLine {
+    OrderFactLine {
+        sku: line.sku.clone(),
+        title: line.title.clone(),
+        quantity: line.quantity,
+        unit_price: line.unit_price,
+        restocked: line.restocked,
+    }
 }

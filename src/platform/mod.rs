@@ -3,6 +3,7 @@
 
 pub mod batcher;
 pub mod config;
+pub mod lease;
 pub mod metrics;
 pub mod outbox;
 pub mod postgres;
@@ -13,3 +14,4 @@ pub mod secret;
 pub mod shutdown;
 pub mod supervisor;
 pub mod telemetry;
+pub mod tls;

@@ -8,4 +8,5 @@ pub mod events;
 pub mod inventory;
 pub mod orders;
 pub mod payments;
+pub mod refunds;
 pub mod sales;

@@ -11,6 +11,7 @@
 //! - [`purchase`], [`countries`]: what a checkout asks for.
 //! - [`shown`]: what the API and the pages show alike.
 //! - [`api`], [`pages`], [`openapi`]: the replies themselves.
+//! - `notices`: what the payment provider tells us by itself.
 //! - `noop`: what the benchmark measures beside.
 //! - [`ops`]: the operators' listener.
 
@@ -21,6 +22,7 @@ pub mod countries;
 pub mod error;
 pub mod extract;
 mod noop;
+mod notices;
 pub mod observe;
 pub mod openapi;
 pub mod ops;

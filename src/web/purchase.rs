@@ -12,7 +12,7 @@ use super::{
 };
 use crate::shop::{
     orders::{Email, Shipping},
-    payments::sandbox::Method,
+    payments::Method,
 };
 
 /// Characters of a line of an address; [`Shipping`] takes no more.
@@ -41,7 +41,7 @@ impl FromFields for Wish {
         let email = fields.parsed("email", LONGEST_EMAIL, expected, |text| Email::parse(text).ok());
         let shipping = fields.object("shipping", "shipping.", shipping);
         let method = fields.object("payment", "payment.", |payment| {
-            let expected = "card_ok, card_declined, card_timeout or card_slow";
+            let expected = "1 to 200 visible characters";
             payment.parsed("method", LONGEST_LINE, expected, |text| text.parse().ok())
         });
         let cart_version = fields.optional_text("cart_version", LONGEST_VERSION);
@@ -116,22 +116,14 @@ fn country() -> Object {
 #[serde(deny_unknown_fields)]
 #[schema(as = Payment)]
 pub struct PaymentShape {
-    /// A method of the sandbox, which moves no money.
-    pub method: MethodShape,
-}
-
-/// `card_ok` is paid at once, `card_declined` refused, `card_timeout` answers 202 and is paid five
-/// seconds later, `card_slow` is paid after two.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = PaymentMethod)]
-#[serde(rename_all = "snake_case")]
-pub enum MethodShape {
-    /// Paid at once.
-    CardOk,
-    /// Refused.
-    CardDeclined,
-    /// The outcome is not known at first.
-    CardTimeout,
-    /// Paid after two seconds.
-    CardSlow,
+    /// In the provider's words. The sandbox, which moves no money, knows `card_ok` (paid at once),
+    /// `card_declined` (refused), `card_timeout` (answers 202 and is paid five seconds later) and
+    /// `card_slow` (paid after two). Stripe takes the id of a payment method (`pm_…`) or of a
+    /// confirmation token (`ctoken_…`).
+    #[schema(
+        max_length = 200,
+        example = "card_ok",
+        pattern = "^(card_(ok|declined|timeout|slow)|(pm|ctoken)_[A-Za-z0-9_]+)$"
+    )]
+    pub method: String,
 }

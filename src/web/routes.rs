@@ -5,7 +5,7 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 
-use super::{api, error::Problem, observe::Observer, openapi, pages};
+use super::{api, error::Problem, notices, observe::Observer, openapi, pages};
 
 /// Puts the table in place.
 pub fn mount(site: &mut ServiceConfig, observer: &Observer) {
@@ -41,6 +41,8 @@ pub fn mount(site: &mut ServiceConfig, observer: &Observer) {
     at(Url::new("/images/{hash}").get(pages::files::image));
     at(Url::new("/assets/{name}").get(pages::files::asset));
     at(Url::new("/favicon.ico").get(pages::files::icon));
+
+    at(Url::new("/webhooks/stripe").post(notices::stripe));
 
     at(Url::new("/docs").get(openapi::to_docs));
     at(Url::new("/docs/{file:.*}").get(openapi::docs));

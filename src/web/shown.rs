@@ -59,7 +59,7 @@ pub struct LineShape {
 
 impl From<OrderLine> for LineShape {
     fn from(line: OrderLine) -> Self {
-        let OrderLine { sku, title, quantity, unit_price } = line;
+        let OrderLine { sku, title, quantity, unit_price, .. } = line;
         Self { sku, title, quantity, unit_price }
     }
 }

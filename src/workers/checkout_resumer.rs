@@ -1,4 +1,4 @@
-//! Goes on with checkouts that were left on the way.
+//! Goes on with checkouts and refunds that were left on the way.
 
 use std::time::Duration;
 
@@ -18,6 +18,10 @@ pub async fn run(app: App, shutdown: Shutdown) -> anyhow::Result<()> {
         "stampede_resumed_checkouts_total",
         "Checkouts taken over from an owner who died or could not go on.",
     )?;
+    let resumed_refunds = app.metrics.counter(
+        "stampede_resumed_refunds_total",
+        "Refunds taken over from an owner who died or could not go on.",
+    )?;
     let mut forget_at = Instant::now();
     let mut trouble = Trouble::default();
     while !shutdown.is_requested() {
@@ -29,6 +33,10 @@ pub async fn run(app: App, shutdown: Shutdown) -> anyhow::Result<()> {
                     continue;
                 }
             }
+            Err(error) => trouble.is("the checkout resumer", &error),
+        }
+        match app.refunding.resume_due(AT_ONCE).await {
+            Ok(taken) => resumed_refunds.inc_by(taken.try_into().unwrap_or(u64::MAX)),
             Err(error) => trouble.is("the checkout resumer", &error),
         }
         if Instant::now() >= forget_at {

@@ -6,6 +6,7 @@
 pub mod cart_writer;
 pub mod checkout_resumer;
 pub mod hold_expirer;
+pub mod payment_notices;
 pub mod stock_flusher;
 pub mod stock_keeper;
 pub mod stream_watch;
@@ -51,18 +52,21 @@ pub enum Role {
     StockFlusher,
     /// Brings back what was not paid in time
     HoldExpirer,
-    /// Finishes checkouts that nobody owns any more
+    /// Finishes checkouts and refunds that nobody owns any more
     CheckoutResumer,
+    /// Handles what payment providers tell us by themselves
+    PaymentNotices,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::CartWriter,
         Self::StockKeeper,
         Self::StockFlusher,
         Self::HoldExpirer,
         Self::CheckoutResumer,
+        Self::PaymentNotices,
     ];
 
     /// The role's name, as the command line has it.
@@ -74,6 +78,7 @@ impl Role {
             Self::StockFlusher => "stock-flusher",
             Self::HoldExpirer => "hold-expirer",
             Self::CheckoutResumer => "checkout-resumer",
+            Self::PaymentNotices => "payment-notices",
         }
     }
 
@@ -91,6 +96,7 @@ impl Role {
             Self::StockFlusher => boxed(stock_flusher::run(app, shutdown)),
             Self::HoldExpirer => boxed(hold_expirer::run(app, shutdown)),
             Self::CheckoutResumer => boxed(checkout_resumer::run(app, shutdown)),
+            Self::PaymentNotices => boxed(payment_notices::run(app, shutdown)),
         }
     }
 }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;
-use stampede::flows::reconciliation::Auditor;
 
 use super::plain;
 use crate::harness::{
@@ -99,7 +98,7 @@ async fn a_cart_that_ran_out_says_so_until_the_next_put() {
         shopper.cart().await.code() == "hold_expired" && other.cart().await.code() == "hold_expired"
     })
     .await;
-    let auditor = Auditor::new(shop.app.pool.clone(), shop.app.inventory.clone());
+    let auditor = shop.app.auditor.clone();
     until("nothing moves", || async { auditor.all().await.unwrap().iter().all(|sale| sale.quiet) })
         .await;
     shop.close().await;

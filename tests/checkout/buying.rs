@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use stampede::{
     flows::checkout::{CheckoutError, Moment, Placed, Purchase, Step},
-    kernel::ids::{Ids, OrderId},
+    kernel::{ids::Ids, money::Money},
     shop::{
         cart::version::version,
         inventory::CartState,
         orders::{OrderStatus, Orders, OrdersError},
-        payments::{Charge, sandbox::Method},
+        payments::{Charge, Payment, sandbox::Card},
     },
 };
 
@@ -19,7 +19,7 @@ use super::shop::{Set, Shop, in_shop};
 async fn a_cart_becomes_one_paid_order() {
     in_shop(Set::default(), async |shop| {
         let shopper = shop.shopper_with(&[("A", 2), ("B", 1)]).await;
-        let Placed::Paid(order) = shop.buy(shopper, Method::CardOk).await.unwrap() else {
+        let Placed::Paid(order) = shop.buy(shopper, Card::Ok).await.unwrap() else {
             panic!("not paid")
         };
         assert_eq!(order.status, OrderStatus::Paid);
@@ -31,7 +31,7 @@ async fn a_cart_becomes_one_paid_order() {
         assert!(shop.cart(shopper).await.lines.is_empty());
         assert_eq!((shop.units("A").await.sold, shop.units("A").await.held), (2, 0));
         assert_eq!(shop.count("cart_lines WHERE quantity > 0").await, 0);
-        assert!(matches!(shop.buy(shopper, Method::CardOk).await, Err(CheckoutError::CartEmpty)));
+        assert!(matches!(shop.buy(shopper, Card::Ok).await, Err(CheckoutError::CartEmpty)));
 
         let orders = Orders::new(shop.pool.clone());
         assert_eq!(orders.of_shopper(shopper).await.unwrap(), std::slice::from_ref(&order));
@@ -46,13 +46,13 @@ async fn a_cart_becomes_one_paid_order() {
 async fn a_declined_card_leaves_the_hold_for_another_one() {
     in_shop(Set::default(), async |shop| {
         let shopper = shop.shopper_with(&[("A", 1)]).await;
-        let Placed::Declined(order) = shop.buy(shopper, Method::CardDeclined).await.unwrap() else {
+        let Placed::Declined(order) = shop.buy(shopper, Card::Declined).await.unwrap() else {
             panic!("not declined")
         };
         assert_eq!(order.reason.as_deref(), Some("card_declined"));
         let cart = shop.cart(shopper).await;
         assert_eq!((cart.lines.len(), cart.state), (1, CartState::Open));
-        let again = shop.buy(shopper, Method::CardOk).await.unwrap();
+        let again = shop.buy(shopper, Card::Ok).await.unwrap();
         assert!(matches!(again, Placed::Paid(paid) if paid.id != order.id));
     })
     .await;
@@ -63,7 +63,7 @@ async fn a_card_that_times_out_is_pending_and_paid_five_seconds_later() {
     in_shop(Set::default(), async |shop| {
         let shopper = shop.shopper_with(&[("A", 1)]).await;
         let asked = Instant::now();
-        let placed = shop.buy(shopper, Method::CardTimeout).await.unwrap();
+        let placed = shop.buy(shopper, Card::Timeout).await.unwrap();
         assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
         let Placed::Pending(order) = placed else { panic!("{placed:?}") };
         // As the worker does it: by the leases alone.
@@ -83,7 +83,7 @@ async fn a_slow_card_is_paid_after_two_seconds() {
     in_shop(Set::default(), async |shop| {
         let shopper = shop.shopper_with(&[("A", 1)]).await;
         let asked = Instant::now();
-        assert!(matches!(shop.buy(shopper, Method::CardSlow).await, Ok(Placed::Paid(_))));
+        assert!(matches!(shop.buy(shopper, Card::Slow).await, Ok(Placed::Paid(_))));
         assert!(asked.elapsed() >= Duration::from_secs(2));
     })
     .await;
@@ -93,7 +93,7 @@ async fn a_slow_card_is_paid_after_two_seconds() {
 async fn what_costs_nothing_is_bought_without_a_charge() {
     in_shop(Set::default(), async |shop| {
         let shopper = shop.shopper_with(&[("FREE", 1)]).await;
-        let Placed::Paid(order) = shop.buy(shopper, Method::CardDeclined).await.unwrap() else {
+        let Placed::Paid(order) = shop.buy(shopper, Card::Declined).await.unwrap() else {
             panic!("not paid")
         };
         assert_eq!((order.total.amount, shop.charge(order.id).await), (0, None));
@@ -106,7 +106,7 @@ async fn a_total_beyond_all_money_is_refused() {
     in_shop(Set::default(), async |shop| {
         let shopper = shop.shopper_with(&[("A", 2)]).await;
         shop.write("UPDATE skus SET price_minor = 900000000000").await;
-        let refused = shop.buy(shopper, Method::CardOk).await;
+        let refused = shop.buy(shopper, Card::Ok).await;
         assert!(matches!(refused, Err(CheckoutError::TotalTooLarge)), "{refused:?}");
         assert_eq!(shop.count("orders").await, 0);
     })
@@ -118,11 +118,11 @@ async fn a_cart_that_cannot_be_bought_makes_no_order() {
     let set = Set { hold: Duration::from_secs(1), ..Set::default() };
     in_shop(set, async |shop| {
         let nobody = Ids::random().shopper();
-        let refused = shop.buy(nobody, Method::CardOk).await;
+        let refused = shop.buy(nobody, Card::Ok).await;
         assert!(matches!(refused, Err(CheckoutError::CartEmpty)), "{refused:?}");
         let late = shop.shopper_with(&[("A", 1)]).await;
         tokio::time::sleep(Duration::from_millis(1_100)).await;
-        let refused = shop.buy(late, Method::CardOk).await;
+        let refused = shop.buy(late, Card::Ok).await;
         assert!(matches!(refused, Err(CheckoutError::HoldExpired)), "{refused:?}");
         assert_eq!(shop.count("orders").await, 0);
         assert_eq!(shop.count("idempotency_keys").await, 0);
@@ -141,7 +141,7 @@ async fn a_cart_is_bought_as_it_was_seen_or_not_at_all() {
         };
         let purchase = |quantity| Purchase {
             cart_version: seen(quantity),
-            ..shop.purchase(shopper, "key", Method::CardOk)
+            ..shop.purchase(shopper, "key", Card::Ok)
         };
         let refused = shop.checkout().place(purchase(2)).await;
         assert!(matches!(refused, Err(CheckoutError::CartChanged)), "{refused:?}");
@@ -156,12 +156,12 @@ async fn a_cart_that_changes_before_it_is_frozen_frees_the_key() {
         let shopper = shop.shopper_with(&[("A", 2)]).await;
         let lowers = move |shop: Shop| async move { shop.set(shopper, "A", 1).await };
         let (checkout, _) = shop.meanwhile(Moment::Recorded(Step::Begin), lowers);
-        let refused = checkout.place(shop.purchase(shopper, "key", Method::CardOk)).await;
+        let refused = checkout.place(shop.purchase(shopper, "key", Card::Ok)).await;
         assert!(matches!(refused, Err(CheckoutError::CartChanged)), "{refused:?}");
         let cancelled = shop.only_order().await;
         assert_eq!(cancelled.status, OrderStatus::Cancelled);
         assert_eq!(shop.charge(cancelled.id).await, None);
-        let again = shop.checkout().place(shop.purchase(shopper, "key", Method::CardOk)).await;
+        let again = shop.checkout().place(shop.purchase(shopper, "key", Card::Ok)).await;
         assert!(matches!(again, Ok(Placed::Paid(_))), "{again:?}");
     })
     .await;
@@ -174,14 +174,14 @@ async fn a_hold_that_ends_before_settling_voids_the_charge() {
         let shopper = shop.shopper_with(&[("A", 1)]).await;
         let waits = |_| tokio::time::sleep(Duration::from_millis(1_800));
         let (checkout, _) = shop.meanwhile(Moment::Happened(Step::Authorise), waits);
-        let refused = checkout.place(shop.purchase(shopper, "key", Method::CardOk)).await;
+        let refused = checkout.place(shop.purchase(shopper, "key", Card::Ok)).await;
         assert!(matches!(refused, Err(CheckoutError::HoldExpired)), "{refused:?}");
         let order = shop.only_order().await;
         assert_eq!(order.status, OrderStatus::Cancelled);
         assert_eq!(order.reason.as_deref(), Some("hold_expired"));
         assert_eq!(shop.charge(order.id).await.as_deref(), Some("voided"));
         // There was an order, so the key keeps to its answer.
-        let again = shop.checkout().place(shop.purchase(shopper, "key", Method::CardOk)).await;
+        let again = shop.checkout().place(shop.purchase(shopper, "key", Card::Ok)).await;
         assert!(matches!(again, Err(CheckoutError::HoldExpired)), "{again:?}");
     })
     .await;
@@ -195,7 +195,7 @@ async fn a_refused_capture_gives_the_units_back() {
             shop.write("UPDATE sandbox_payments SET status = 'voided'").await;
         };
         let (checkout, _) = shop.meanwhile(Moment::Recorded(Step::Capture), lapses);
-        let placed = checkout.place(shop.purchase(shopper, "key", Method::CardOk)).await.unwrap();
+        let placed = checkout.place(shop.purchase(shopper, "key", Card::Ok)).await.unwrap();
         let Placed::Declined(order) = placed else { panic!("{placed:?}") };
         assert_eq!(order.reason.as_deref(), Some("capture_refused"));
         // By way of the returns: paper still says that they are held.
@@ -208,13 +208,18 @@ async fn a_refused_capture_gives_the_units_back() {
 #[tokio::test]
 async fn an_authorisation_after_a_void_fails() {
     in_shop(Set::default(), async |shop| {
-        let key: OrderId = Ids::random().order();
-        let amount = stampede::kernel::money::Money { amount: 5, currency: shop.sale.currency };
-        assert_eq!(shop.payments.lookup(key).await.unwrap(), Charge::Unknown);
-        assert_eq!(shop.payments.void(key).await.unwrap(), Charge::Voided);
-        let late = shop.payments.authorise(key, amount, Method::CardOk).await.unwrap();
-        assert_eq!(late, Charge::Voided);
-        assert_eq!(shop.payments.capture(key).await.unwrap(), Charge::Voided);
+        let payment = Payment {
+            order: Ids::random().order(),
+            sale: shop.sale.slug.clone(),
+            amount: Money { amount: 5, currency: shop.sale.currency },
+            method: Card::Ok.into(),
+            reference: None,
+        };
+        let sandbox = shop.payments.current();
+        assert_eq!(sandbox.lookup(&payment).await.unwrap(), Charge::Unknown);
+        assert_eq!(sandbox.void(&payment).await.unwrap(), Charge::Voided);
+        assert_eq!(sandbox.authorise(&payment).await.unwrap(), Charge::Voided);
+        assert_eq!(sandbox.capture(&payment).await.unwrap(), Charge::Voided);
         shop.write("DELETE FROM sandbox_payments").await;
     })
     .await;
@@ -225,11 +230,11 @@ async fn while_the_stock_is_closed_nothing_is_promised() {
     in_shop(Set::default(), async |shop| {
         let shopper = shop.shopper_with(&[("A", 1)]).await;
         shop.wipe().await;
-        let refused = shop.buy(shopper, Method::CardOk).await;
+        let refused = shop.buy(shopper, Card::Ok).await;
         assert!(matches!(refused, Err(CheckoutError::Unavailable(_))), "{refused:?}");
         assert_eq!(shop.count("orders").await, 0);
         shop.reopen().await;
-        assert!(matches!(shop.buy(shopper, Method::CardOk).await, Ok(Placed::Paid(_))));
+        assert!(matches!(shop.buy(shopper, Card::Ok).await, Ok(Placed::Paid(_))));
     })
     .await;
 }

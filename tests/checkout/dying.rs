@@ -11,7 +11,7 @@ use std::{
 use futures_util::FutureExt;
 use stampede::{
     flows::checkout::{CheckoutError, Moment, Placed, Step},
-    shop::{inventory::CartState, orders::OrderStatus, payments::sandbox::Method},
+    shop::{inventory::CartState, orders::OrderStatus, payments::sandbox::Card},
 };
 
 use super::shop::{Set, Shop, in_shop};
@@ -22,7 +22,7 @@ fn around(step: Step) -> [Moment; 2] {
 
 /// Kills the first owner around each of `steps`, with and without the loss of Redis, and lets
 /// another one go on; gives the orders' statuses.
-async fn kill_around(shop: &Shop, steps: &[Step], method: Method) -> Vec<OrderStatus> {
+async fn kill_around(shop: &Shop, steps: &[Step], method: Card) -> Vec<OrderStatus> {
     let mut statuses = Vec::new();
     for moment in steps.iter().flat_map(|step| around(*step)) {
         for redis_is_lost in [false, true] {
@@ -62,7 +62,7 @@ async fn a_purchase_is_paid_whichever_step_its_owner_dies_at() {
     in_shop(Set::default(), async |shop| {
         use Step::{Authorise, Begin, Capture, Finish, Settle};
         let steps = [Begin, Authorise, Settle, Capture, Finish];
-        let statuses = kill_around(&shop, &steps, Method::CardOk).await;
+        let statuses = kill_around(&shop, &steps, Card::Ok).await;
         assert_eq!(statuses, [OrderStatus::Paid; 20]);
         assert_eq!((shop.units("A").await.sold, shop.units("B").await.sold), (20, 40));
         assert_eq!(shop.count("cart_lines WHERE quantity > 0").await, 0);
@@ -74,7 +74,7 @@ async fn a_purchase_is_paid_whichever_step_its_owner_dies_at() {
 async fn a_declined_purchase_is_undone_whichever_step_its_owner_dies_at() {
     in_shop(Set::default(), async |shop| {
         let steps = [Step::Authorise, Step::Abort];
-        let statuses = kill_around(&shop, &steps, Method::CardDeclined).await;
+        let statuses = kill_around(&shop, &steps, Card::Declined).await;
         assert_eq!(statuses, [OrderStatus::Declined; 8]);
         assert_eq!((shop.units("A").await.sold, shop.units("A").await.held), (0, 8));
     })
@@ -99,7 +99,7 @@ async fn an_expired_purchase_is_voided_whichever_step_its_owner_dies_at() {
                 .boxed()
             });
             let checkout = shop.checkout().with_schedule(late);
-            let purchase = || shop.purchase(shopper, "key", Method::CardOk);
+            let purchase = || shop.purchase(shopper, "key", Card::Ok);
             assert!(matches!(checkout.place(purchase()).await, Ok(Placed::Pending(_))));
             shop.resume().await;
             let ended = shop.checkout().place(purchase()).await;
@@ -116,7 +116,7 @@ async fn an_expired_purchase_is_voided_whichever_step_its_owner_dies_at() {
 async fn every_step_may_be_repeated_and_done_by_somebody_else() {
     in_shop(Set::default(), async |shop| {
         for (method, status) in
-            [(Method::CardOk, OrderStatus::Paid), (Method::CardDeclined, OrderStatus::Declined)]
+            [(Card::Ok, OrderStatus::Paid), (Card::Declined, OrderStatus::Declined)]
         {
             let shopper = shop.shopper_with(&[("A", 1)]).await;
             let seen = Arc::new(AtomicUsize::new(0));
@@ -146,7 +146,7 @@ async fn several_resumers_give_each_checkout_one_owner() {
         for _ in 0..12 {
             let shopper = shop.shopper_with(&[("A", 1)]).await;
             let dies = shop.killed_at(Moment::Recorded(Step::Authorise));
-            dies.place(shop.purchase(shopper, "key", Method::CardOk)).await.unwrap();
+            dies.place(shop.purchase(shopper, "key", Card::Ok)).await.unwrap();
         }
         shop.leases_end().await;
         let resumers = [shop.checkout(), shop.checkout(), shop.checkout(), shop.checkout()];
@@ -171,7 +171,7 @@ async fn void_cancels_the_key() {
             shop.resume().await;
         };
         let (checkout, _) = shop.meanwhile(Moment::Recorded(Step::Authorise), cancels);
-        let ended = checkout.place(shop.purchase(shopper, "key", Method::CardOk)).await;
+        let ended = checkout.place(shop.purchase(shopper, "key", Card::Ok)).await;
         assert!(matches!(ended, Err(CheckoutError::HoldExpired)), "{ended:?}");
         let order = shop.only_order().await;
         assert_eq!(shop.charge(order.id).await.as_deref(), Some("voided"));
@@ -191,7 +191,7 @@ async fn an_owner_whose_lease_was_taken_over_records_nothing() {
             assert_eq!(successor.resume_due(16).await.unwrap(), 1);
         };
         let (checkout, _) = shop.meanwhile(Moment::Happened(Step::Authorise), taken_over);
-        let placed = checkout.place(shop.purchase(shopper, "key", Method::CardOk)).await;
+        let placed = checkout.place(shop.purchase(shopper, "key", Card::Ok)).await;
         assert!(matches!(placed, Ok(Placed::Pending(_))), "{placed:?}");
         assert_eq!(shop.count("checkouts WHERE step = 'authorise' AND attempt = 2").await, 1);
         shop.resume().await;
@@ -213,7 +213,7 @@ async fn deadline_of_saga_verbs() {
             tokio::time::sleep(lease).await;
         };
         let (checkout, times) = shop.leasing(lease).meanwhile(Moment::Recorded(Step::Begin), ends);
-        let placed = checkout.place(shop.purchase(shopper, "key", Method::CardDeclined)).await;
+        let placed = checkout.place(shop.purchase(shopper, "key", Card::Declined)).await;
         assert!(matches!(placed, Ok(Placed::Declined(_))), "{placed:?}");
         assert_eq!(times.load(Ordering::SeqCst), 1);
         assert_eq!(shop.cart(shopper).await.state, CartState::Open);
@@ -229,7 +229,7 @@ async fn abort_through_the_returns() {
         let shopper = shop.shopper_with(&[("A", 1)]).await;
         let waits = move |_| tokio::time::sleep(hold);
         let (checkout, _) = shop.meanwhile(Moment::Recorded(Step::Abort), waits);
-        let placed = checkout.place(shop.purchase(shopper, "key", Method::CardDeclined)).await;
+        let placed = checkout.place(shop.purchase(shopper, "key", Card::Declined)).await;
         assert!(matches!(placed, Ok(Placed::Declined(_))), "{placed:?}");
         assert_eq!((shop.units("A").await.available, shop.units("A").await.held), (0, 1));
         assert_eq!(shop.inventory.snapshot(&shop.bucket).await.unwrap().unwrap().returns, 1);

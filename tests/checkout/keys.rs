@@ -7,7 +7,7 @@ use stampede::{
     kernel::ids::{OrderId, ShopperId},
     shop::{
         orders::{Email, OrderStatus},
-        payments::sandbox::Method,
+        payments::sandbox::Card,
     },
 };
 
@@ -21,7 +21,7 @@ fn order_of(placed: &Placed) -> OrderId {
 #[tokio::test]
 async fn the_same_key_repeats_what_became_of_its_order() {
     in_shop(Set::default(), async |shop| {
-        for method in [Method::CardOk, Method::CardDeclined] {
+        for method in [Card::Ok, Card::Declined] {
             let shopper = shop.shopper_with(&[("A", 1)]).await;
             let once = || shop.purchase(shopper, "key", method);
             let first = shop.checkout().place(once()).await.unwrap();
@@ -40,10 +40,10 @@ async fn the_same_key_repeats_what_became_of_its_order() {
 async fn a_key_with_another_request_is_refused() {
     in_shop(Set::default(), async |shop| {
         let shopper = shop.shopper_with(&[("A", 1)]).await;
-        let once = || shop.purchase(shopper, "key", Method::CardOk);
+        let once = || shop.purchase(shopper, "key", Card::Ok);
         shop.checkout().place(once()).await.unwrap();
         let others = [
-            Purchase { method: Method::CardSlow, ..once() },
+            Purchase { method: Card::Slow.into(), ..once() },
             Purchase { email: Email::parse("eve@example.org").unwrap(), ..once() },
             Purchase { cart_version: Some("0".repeat(32)), ..once() },
         ];
@@ -62,7 +62,7 @@ async fn a_key_in_flight_is_in_progress_and_then_pending() {
         let shopper = shop.shopper_with(&[("A", 1)]).await;
         let waits = |_| tokio::time::sleep(Duration::from_millis(5_500));
         let (checkout, _) = shop.meanwhile(Moment::Recorded(Step::Authorise), waits);
-        let once = || shop.purchase(shopper, "key", Method::CardOk);
+        let once = || shop.purchase(shopper, "key", Card::Ok);
         let (first, during) = tokio::join!(checkout.place(once()), async {
             tokio::time::sleep(Duration::from_millis(700)).await;
             shop.checkout().place(once()).await
@@ -84,7 +84,7 @@ async fn one_key_at_once_makes_one_order() {
         for _ in 0..10 {
             let shopper = shop.shopper_with(&[("A", 1)]).await;
             at_once(&shop, shopper, |_| "key".to_owned()).await;
-            let paid = shop.checkout().place(shop.purchase(shopper, "key", Method::CardOk)).await;
+            let paid = shop.checkout().place(shop.purchase(shopper, "key", Card::Ok)).await;
             assert!(matches!(paid, Ok(Placed::Paid(_))), "{paid:?}");
         }
         assert_eq!(shop.count("orders").await, 10);
@@ -111,7 +111,7 @@ async fn at_once(shop: &Shop, shopper: ShopperId, key: impl Fn(usize) -> String)
     let keys: Vec<String> = (0..4).map(key).collect();
     let checkout: Checkout = shop.checkout();
     let placed = futures_util::future::join_all(
-        keys.iter().map(|key| checkout.place(shop.purchase(shopper, key, Method::CardOk))),
+        keys.iter().map(|key| checkout.place(shop.purchase(shopper, key, Card::Ok))),
     )
     .await;
     for outcome in placed {
@@ -127,7 +127,7 @@ async fn at_once(shop: &Shop, shopper: ShopperId, key: impl Fn(usize) -> String)
 async fn keys_are_forgotten_a_month_after_the_sale() {
     in_shop(Set::default(), async |shop| {
         let shopper = shop.shopper_with(&[("A", 1)]).await;
-        shop.checkout().place(shop.purchase(shopper, "key", Method::CardOk)).await.unwrap();
+        shop.checkout().place(shop.purchase(shopper, "key", Card::Ok)).await.unwrap();
         let kept =
             "idempotency_keys k, sales s WHERE k.keep_until = s.ends_at + interval '30 days'";
         assert_eq!(shop.count(kept).await, 1);

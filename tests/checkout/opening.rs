@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use stampede::{
     flows::checkout::{CheckoutError, Moment, Placed, Step},
-    shop::{orders::OrderStatus, payments::sandbox::Method},
+    shop::{orders::OrderStatus, payments::sandbox::Card},
 };
 
 use super::shop::{Set, Shop, in_shop};
@@ -22,7 +22,7 @@ async fn an_opening_between_verb_and_record_makes_the_verb_run_again() {
         for step in [Step::Begin, Step::Settle, Step::Finish, Step::Abort] {
             let shopper = shop.shopper_with(&[("A", 1)]).await;
             let (checkout, times) = shop.meanwhile(Moment::Happened(step), loses_redis);
-            let method = if step == Step::Abort { Method::CardDeclined } else { Method::CardOk };
+            let method = if step == Step::Abort { Card::Declined } else { Card::Ok };
             let placed = checkout.place(shop.purchase(shopper, "key", method)).await.unwrap();
             match placed {
                 Placed::Paid(_) => sold += 1,
@@ -45,7 +45,7 @@ async fn an_opening_at_any_moment_changes_nothing_for_the_shopper() {
             for moment in [Moment::Recorded(step), Moment::Happened(step)] {
                 let shopper = shop.shopper_with(&[("A", 1), ("B", 1)]).await;
                 let (checkout, _) = shop.meanwhile(moment, loses_redis);
-                let placed = checkout.place(shop.purchase(shopper, "key", Method::CardOk)).await;
+                let placed = checkout.place(shop.purchase(shopper, "key", Card::Ok)).await;
                 assert!(matches!(placed, Ok(Placed::Paid(_))), "{moment:?}: {placed:?}");
             }
         }
@@ -66,10 +66,10 @@ async fn epoch_checked_when_an_outcome_is_recorded() {
                 shop.write("UPDATE cart_lines SET quantity = 0").await;
                 loses_redis(shop.clone()).await;
                 let second = shop.shopper_with(&[("A", 1)]).await;
-                assert!(matches!(shop.buy(second, Method::CardOk).await, Ok(Placed::Paid(_))));
+                assert!(matches!(shop.buy(second, Card::Ok).await, Ok(Placed::Paid(_))));
             };
             let (checkout, times) = shop.meanwhile(Moment::Happened(step), another_buys);
-            let ended = checkout.place(shop.purchase(first, "key", Method::CardOk)).await;
+            let ended = checkout.place(shop.purchase(first, "key", Card::Ok)).await;
             assert!(
                 matches!(ended, Err(CheckoutError::HoldExpired | CheckoutError::CartEmpty)),
                 "{ended:?}"
@@ -89,7 +89,7 @@ async fn capture_rebuilt_as_sold() {
     in_shop(Set { total: 1, ..Set::default() }, async |shop| {
         let shopper = shop.shopper_with(&[("A", 1)]).await;
         let dies = shop.killed_at(Moment::Happened(Step::Capture));
-        let placed = dies.place(shop.purchase(shopper, "key", Method::CardOk)).await;
+        let placed = dies.place(shop.purchase(shopper, "key", Card::Ok)).await;
         assert!(matches!(placed, Ok(Placed::Pending(_))), "{placed:?}");
         // Whatever paper says of the line by now, what is being charged is sold.
         shop.write("UPDATE cart_lines SET quantity = 0").await;
@@ -107,7 +107,7 @@ async fn a_paid_order_is_newer_on_paper_than_any_line_it_bought() {
     in_shop(Set::default(), async |shop| {
         let shopper = shop.shopper_with(&[("A", 1)]).await;
         let dies = shop.killed_at(Moment::Recorded(Step::Capture));
-        dies.place(shop.purchase(shopper, "key", Method::CardOk)).await.unwrap();
+        dies.place(shop.purchase(shopper, "key", Card::Ok)).await.unwrap();
         // The successor knows no version; the claim's line is published again under a new epoch.
         loses_redis(shop.clone()).await;
         shop.resume().await;

@@ -33,7 +33,10 @@ use stampede::{
             Built, CartView, Claim, Inventory, Opening, Scripts, SkuTerms, Terms, Units, WantedLine,
         },
         orders::{self, Email, Order, Shipping},
-        payments::sandbox::{Method, Sandbox},
+        payments::{
+            Payments,
+            sandbox::{Card, Sandbox},
+        },
         sales::{self, Sale},
     },
 };
@@ -67,7 +70,7 @@ pub(super) struct Shop {
     pub(super) pool: PgPool,
     pub(super) inventory: Inventory,
     pub(super) redis: Redis,
-    pub(super) payments: Sandbox,
+    pub(super) payments: Payments,
     pub(super) sale: Sale,
     pub(super) bucket: Bucket,
     prefix: String,
@@ -115,7 +118,7 @@ impl Shop {
                 Clock::system(),
                 Scripts::production(),
             ),
-            payments: Sandbox::new(pool.clone(), set.provider),
+            payments: Payments::new(Arc::new(Sandbox::new(pool.clone(), set.provider)), Vec::new()),
             bucket: Bucket::first(sale.slug.clone()),
             pool,
             redis,
@@ -164,7 +167,7 @@ impl Shop {
         let bought: Vec<_> =
             orders::rebuild::bought(&self.pool, self.sale.id).try_collect().await.unwrap();
         for row in bought {
-            claims.entry(row.shopper).or_default().add_bought(&row.sku, row.units);
+            claims.entry(row.shopper).or_default().add_bought(&row.sku, row.units, row.restocked);
         }
         claims
     }
@@ -211,7 +214,7 @@ impl Shop {
             Catalog::new(self.pool.clone()),
             self.payments.clone(),
             (Clock::system(), Ids::random()),
-            Settings { lease: self.lease },
+            Settings { lease: self.lease, grace: Duration::from_mins(5) },
             &Metrics::new().unwrap(),
         )
         .unwrap()
@@ -274,14 +277,14 @@ impl Shop {
         shopper
     }
 
-    pub(super) fn purchase(&self, shopper: ShopperId, key: &str, method: Method) -> Purchase<'_> {
+    pub(super) fn purchase(&self, shopper: ShopperId, key: &str, method: Card) -> Purchase<'_> {
         Purchase {
             sale: &self.sale,
             shopper,
             key: key.parse().unwrap(),
             email: Email::parse("ada@example.org").unwrap(),
             shipping: Shipping::parse("Ada", "1 Way", "London", "N1", "GB").unwrap(),
-            method,
+            method: method.into(),
             cart_version: None,
         }
     }
@@ -289,7 +292,7 @@ impl Shop {
     pub(super) async fn buy(
         &self,
         shopper: ShopperId,
-        method: Method,
+        method: Card,
     ) -> Result<Placed, CheckoutError> {
         let key = Ids::random().order().to_string();
         self.checkout().place(self.purchase(shopper, &key, method)).await

@@ -22,7 +22,7 @@ use stampede::{
         reconciliation::{Audit, Auditor},
         sale_terms,
     },
-    kernel::clock::Clock,
+    kernel::clock::{Clock, from_millis},
     platform::{config::Config, postgres, shutdown::Shutdown},
     shop::dead_letters,
     workers::Role,
@@ -237,13 +237,13 @@ impl Shop {
 
     /// The same, for a test that leaves dead letters on purpose.
     pub(crate) async fn close_with_letters(mut self, letters: i64) {
-        let auditor = Auditor::new(self.app.pool.clone(), self.app.inventory.clone());
+        let auditor = self.app.auditor.clone();
         for audit in audits(&auditor).await {
             let slug = audit.sale.slug.clone();
             assert!(audit.breaches.is_empty(), "{slug}: {:?}", audit.breaches);
             assert!(audit.quiet, "{slug}: something still moves");
         }
-        let odd = auditor.payments().await.expect("an audit");
+        let odd = auditor.payments(from_millis(0)).await.expect("an audit");
         assert!(odd.is_empty(), "{odd:?}");
         let waiting = dead_letters::store::count_waiting(&self.app.pool).await.unwrap();
         assert_eq!(waiting, letters, "dead letters");

@@ -91,7 +91,12 @@ impl History {
             .map(|(shopper, lines)| (*shopper, Claim::from_lines(lines)))
             .collect();
         for (shopper, sku, n) in &self.bought {
-            claims.entry(*shopper).or_default().add_bought(sku, *n);
+            claims.entry(*shopper).or_default().add_bought(sku, *n, quantity(0));
+        }
+        for ((shopper, sku), n) in &self.restocked {
+            let line = claims.get_mut(shopper).and_then(|claim| claim.lines.get_mut(sku)).unwrap();
+            line.bought = quantity(i64::from(line.bought) - n);
+            line.restocked = quantity(*n);
         }
         for which in 0..ORDERS {
             let (by, order) = (self.owner(which, 0), &self.orders[which]);

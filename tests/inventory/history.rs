@@ -31,6 +31,8 @@ pub(crate) struct History {
     pub(crate) terms: Terms,
     pub(crate) lines: BTreeMap<(ShopperId, Sku), CartLine>,
     pub(crate) bought: Vec<(ShopperId, Sku, Quantity)>,
+    /// Units of them that are on sale again.
+    pub(crate) restocked: BTreeMap<(ShopperId, Sku), i64>,
     pub(crate) orders: Vec<Order>,
     /// Confirmed, and not yet given back.
     pub(crate) confirmed: Vec<Version>,
@@ -55,6 +57,7 @@ impl History {
             terms,
             lines: BTreeMap::new(),
             bought: Vec::new(),
+            restocked: BTreeMap::new(),
             orders: (0..ORDERS).map(order).collect(),
             confirmed: Vec::new(),
         }
@@ -118,6 +121,7 @@ impl History {
             | Step::Pay { .. }
             | Step::Finish { .. }
             | Step::Abort { .. } => self.checkout(step).await,
+            Step::Restock { who, sku, told, late } => self.restock(*who, *sku, *told, *late).await,
             Step::Lower { .. } | Step::Terms { .. } => self.change(step).await,
             Step::Pass { millis } => {
                 self.model.now += millis;

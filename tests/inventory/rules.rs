@@ -230,8 +230,8 @@ async fn a_build_that_lost_a_part_is_not_swapped_in() {
 async fn more_claims_than_units_are_never_opened() {
     let shop = Shop::open(&[("A", 1)]).await;
     let mut claim = Claim::default();
-    claim.add_bought(&sku("A"), quantity(2));
-    claim.add_bought(&sku("Gone"), quantity(1));
+    claim.add_bought(&sku("A"), quantity(2), quantity(0));
+    claim.add_bought(&sku("Gone"), quantity(1), quantity(0));
     shop.inventory.mark_opening(&shop.bucket, Epoch(2)).await.unwrap();
     let built = shop.build(Epoch(2), &terms(&[("A", 1)]), &[(shopper(1), claim)]).await;
     let Built::OverCommitted(over) = built else { panic!("{built:?}") };

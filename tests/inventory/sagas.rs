@@ -1,13 +1,19 @@
 //! The checkouts of a history: what Postgres knows of them, and their verbs.
 
 use stampede::{
-    kernel::{clock::from_millis, ids::Sku, line::CartLine, quantity::Quantity, version::Epoch},
+    kernel::{
+        clock::from_millis,
+        ids::{ShopperId, Sku},
+        line::CartLine,
+        quantity::Quantity,
+        version::Epoch,
+    },
     shop::inventory::{BeginOutcome, Freeze, InventoryError, SettleOutcome},
 };
 
 use super::{
     history::History,
-    steps::{ORDERS, SHOPPERS, Step},
+    steps::{ORDERS, SHOPPERS, SKUS, Step},
     support::*,
 };
 
@@ -81,6 +87,28 @@ impl History {
             _ => unreachable!(),
         }
         self.follow_up(step);
+    }
+
+    /// Paper first, then the stock, which is told how many came back in all.
+    pub(crate) async fn restock(&mut self, who: usize, which: usize, told: bool, late: bool) {
+        let (by, item) = (shopper(who), sku(SKUS[which]));
+        let ours = |(whose, what, n): &(ShopperId, Sku, Quantity)| {
+            if (whose, what) == (&by, &item) { i64::from(*n) } else { 0 }
+        };
+        let bought: i64 = self.bought.iter().map(ours).sum();
+        let known = self.restocked.get(&(by, item.clone())).copied().unwrap_or_default();
+        if bought > known {
+            self.restocked.insert((by, item), known + 1);
+        }
+        let earlier = i64::from(late);
+        let back: Vec<_> = self.restocked.iter().filter(|((whose, _), _)| *whose == by).collect();
+        let back: Vec<_> =
+            back.iter().map(|((_, sku), n)| (sku.clone(), quantity(*n - earlier))).collect();
+        if told && !back.is_empty() {
+            let (inventory, bucket) = (self.shop.inventory.clone(), self.shop.bucket.clone());
+            let answer = inventory.restock(&bucket, self.epoch(), never(), by, &back).await;
+            self.check(answer, |model| model.restock(by, &back));
+        }
     }
 
     async fn begin_order(&mut self, order: usize, changed: bool, attempt: i32, late: bool) {

@@ -58,6 +58,14 @@ pub(crate) enum Step {
         attempt: i32,
         late: bool,
     },
+    /// One more unit of an order comes back in good order; whether the stock is told at once, and
+    /// whether it is told what was so before.
+    Restock {
+        who: usize,
+        sku: usize,
+        told: bool,
+        late: bool,
+    },
     Lower {
         sku: usize,
         total: i64,
@@ -105,6 +113,8 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         3 => order.clone().prop_map(|order| Step::Pay { order }),
         3 => (order, attempt).prop_map(|(order, attempt)| Step::Finish { order, attempt }),
         6 => abort.prop_map(|(order, attempt, late)| Step::Abort { order, attempt, late }),
+        4 => (0..SHOPPERS, 0..SKUS.len(), prop::bool::weighted(0.7), hardly)
+            .prop_map(|(who, sku, told, late)| Step::Restock { who, sku, told, late }),
         2 => (0..SKUS.len(), 0..6_i64, any::<bool>())
             .prop_map(|(sku, total, stale)| Step::Lower { sku, total, stale }),
         2 => terms.prop_map(|(totals, limit, paused, stale)| {

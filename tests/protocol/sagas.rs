@@ -15,12 +15,18 @@ use stampede::{
         checkout::{Checkout, CheckoutError, Moment, Placed, Purchase, Settings, Step},
         opening,
     },
-    kernel::{clock::Clock, ids::ShopperId},
+    kernel::{
+        clock::{Clock, from_millis},
+        ids::ShopperId,
+    },
     platform::metrics::Metrics,
     shop::{
         inventory::Freeze,
         orders::{self, Email, Shipping},
-        payments::sandbox::{Method, Sandbox, store::unaccounted},
+        payments::{
+            Payments,
+            sandbox::{Card, Sandbox},
+        },
     },
 };
 
@@ -31,14 +37,15 @@ use super::stage::{CAP, GRACE, HOLD, PAIR, Rule, Stage, nothing};
 impl Stage {
     fn checkout(&self) -> Checkout {
         let (app, clock) = (&self.app, Clock::system());
-        let payments = Sandbox::new(app.pool.clone(), Duration::from_secs(3));
+        let sandbox = Sandbox::new(app.pool.clone(), Duration::from_secs(3));
+        let payments = Payments::new(Arc::new(sandbox), Vec::new());
         Checkout::new(
             app.pool.clone(),
             self.inventory.clone(),
             app.catalog.clone(),
             payments,
             (clock, app.ids.clone()),
-            Settings { lease: Duration::from_mins(1) },
+            Settings { lease: Duration::from_mins(1), grace: Duration::from_mins(5) },
             &Metrics::new().unwrap(),
         )
         .unwrap()
@@ -61,7 +68,7 @@ impl Stage {
             key: "key".parse().unwrap(),
             email: Email::parse("ada@example.org").unwrap(),
             shipping: Shipping::parse("Ada", "1 Way", "London", "N1", "GB").unwrap(),
-            method: Method::CardOk,
+            method: Card::Ok.into(),
             cart_version: None,
         })
         .await
@@ -247,7 +254,7 @@ async fn void_cancels_the_key() {
         let _ = stage.buy(&slow, a).await;
         let charged = "SELECT COUNT(*) FROM sandbox_payments";
         until("the charge arrives", async || stage.number(charged).await == 1).await;
-        let blocked = unaccounted(&stage.app.pool).await.unwrap();
+        let blocked = stage.app.auditor.payments(from_millis(0)).await.unwrap();
         assert_eq!(blocked.is_empty(), !rule.is_left_out(), "{blocked:?}");
         assert_eq!(stage.paid().await, 0);
         stage.end(rule).await;

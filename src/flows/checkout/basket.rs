@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{Checkout, CheckoutError, Purchase};
 use crate::{
-    kernel::{ids::Bucket, money::Money},
+    kernel::{ids::Bucket, money::Money, quantity::Quantity},
     shop::{
         cart,
         catalog::SaleCatalog,
@@ -91,6 +91,8 @@ fn priced(cart: &CartView, catalog: &SaleCatalog) -> Result<Vec<OrderLine>, Chec
             title: format!("{} – {}", product.title, item.label),
             quantity: *quantity,
             unit_price: item.price,
+            refunded: Quantity::ZERO,
+            restocked: Quantity::ZERO,
         })
     });
     lines.collect()

@@ -3,7 +3,10 @@
 use thiserror::Error;
 
 use super::Refusal;
-use crate::shop::orders;
+use crate::shop::{
+    orders,
+    payments::{TotalRefused, UnknownMethod},
+};
 
 /// Why a purchase was refused, or could not be looked into.
 #[derive(Debug, Error)]
@@ -23,6 +26,12 @@ pub enum CheckoutError {
     /// The cart is not the one that the shopper saw.
     #[error("the cart has changed")]
     CartChanged,
+    /// The provider knows no such way to pay.
+    #[error(transparent)]
+    Method(#[from] UnknownMethod),
+    /// The provider cannot charge the total.
+    #[error(transparent)]
+    Total(#[from] TotalRefused),
     /// No order may come to so much.
     #[error("the total is too large")]
     TotalTooLarge,

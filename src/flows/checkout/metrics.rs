@@ -63,6 +63,7 @@ impl CheckoutMetrics {
         let reason = match why {
             Stop::Overtaken => "overtaken",
             Stop::Later(_) => "later",
+            Stop::Waits(_) => "waits",
             Stop::Unsure(_) => "unsure",
             Stop::Broken(_) => "broken",
         };

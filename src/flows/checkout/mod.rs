@@ -11,6 +11,7 @@ mod basket;
 mod error;
 mod metrics;
 mod model;
+mod notices;
 mod owner;
 mod resume;
 mod saga;
@@ -26,19 +27,20 @@ use tokio_util::task::TaskTracker;
 
 pub use error::CheckoutError;
 pub use model::{Refusal, Step};
-pub use owner::{Moment, Schedule};
+pub use notices::{Handled, PARKED_NOTICES};
+pub use owner::{Moment, PARKED, Schedule};
+pub use store::State;
 
-use self::{
-    basket::Basket,
-    metrics::CheckoutMetrics,
-    model::{Lease, Saga},
-};
+use self::{basket::Basket, metrics::CheckoutMetrics, model::Saga};
 use crate::{
     kernel::{
         clock::{Clock, Timestamp},
         ids::{Bucket, Ids, OrderId, ShopperId},
     },
-    platform::metrics::{Metrics, MetricsError},
+    platform::{
+        lease::Lease,
+        metrics::{Metrics, MetricsError},
+    },
     shop::{
         catalog::Catalog,
         inventory::Inventory,
@@ -46,7 +48,7 @@ use crate::{
             self, BoundKey, Email, IdempotencyKey, NewOrder, Order, OrderStatus, RequestHash,
             Shipping,
         },
-        payments::sandbox::{Method, Sandbox},
+        payments::{Method, Payments},
         sales::Sale,
     },
 };
@@ -63,6 +65,8 @@ pub struct Settings {
     /// How long an owner may count on a checkout; at least two seconds longer than the payment
     /// provider may take.
     pub lease: Duration,
+    /// How long a checkout may wait for its authorisation; as long as it may outlive the hold.
+    pub grace: Duration,
 }
 
 /// What a shopper asks for: his whole cart, under a key.
@@ -101,7 +105,7 @@ pub struct Checkout {
     pool: PgPool,
     inventory: Inventory,
     catalog: Catalog,
-    payments: Sandbox,
+    payments: Payments,
     clock: Clock,
     ids: Ids,
     settings: Settings,
@@ -120,7 +124,7 @@ impl Checkout {
         pool: PgPool,
         inventory: Inventory,
         catalog: Catalog,
-        payments: Sandbox,
+        payments: Payments,
         (clock, ids): (Clock, Ids),
         settings: Settings,
         metrics: &Metrics,
@@ -153,6 +157,7 @@ impl Checkout {
     ///
     /// The checkout goes on when the caller goes away or loses patience.
     pub async fn place(&self, purchase: Purchase<'_>) -> Result<Placed, CheckoutError> {
+        self.payments.current().accepts(&purchase.method)?;
         let hash = purchase.hash()?;
         if let Some(bound) = self.bound(&purchase).await? {
             return self.repeat(&bound, hash).await;
@@ -180,6 +185,23 @@ impl Checkout {
     pub async fn close(&self) {
         self.under_way.close();
         self.under_way.wait().await;
+    }
+
+    /// Asks for a pending order to come to nothing, if no money was taken yet. It takes a moment;
+    /// false says that it is too late for that, or that the order is final.
+    pub async fn cancel(&self, order: OrderId) -> Result<bool, CheckoutError> {
+        Ok(store::cancel(&self.pool, order).await?)
+    }
+
+    /// Has a checkout that waits, or that was left to an operator, taken up at once. Nothing happens
+    /// to one that is under way or done.
+    pub async fn wake(&self, order: OrderId) -> Result<(), CheckoutError> {
+        Ok(store::wake(&self.pool, order).await?)
+    }
+
+    /// How a checkout stands.
+    pub async fn state(&self, order: OrderId) -> Result<Option<State>, CheckoutError> {
+        Ok(store::state(&self.pool, order).await?)
     }
 
     async fn bound(&self, purchase: &Purchase<'_>) -> Result<Option<BoundKey>, CheckoutError> {
@@ -213,10 +235,11 @@ impl Checkout {
             OrderStatus::Paid | OrderStatus::Refunded => Ok(Placed::Paid(order)),
             OrderStatus::Pending => Ok(Placed::Pending(order)),
             OrderStatus::Declined => Ok(Placed::Declined(order)),
-            OrderStatus::Cancelled => Err(match order.reason.as_deref().and_then(Refusal::parse) {
-                Some(refusal) => refusal.into(),
-                None => anyhow::anyhow!("{} was cancelled for no known reason", order.id).into(),
-            }),
+            OrderStatus::Cancelled => match order.reason.as_deref().and_then(Refusal::parse) {
+                Some(refusal) => Err(refusal.into()),
+                // by the merchant: nothing was charged, as with a refused card
+                None => Ok(Placed::Declined(order)),
+            },
         }
     }
 
@@ -229,6 +252,11 @@ impl Checkout {
     ) -> Result<Saga, CheckoutError> {
         let bucket = Bucket::first(purchase.sale.slug.clone());
         let Basket { lines, total } = self.basket(purchase, &bucket).await?;
+        let provider = self.payments.current();
+        if total.amount > 0 {
+            provider.accepts_total(total)?;
+        }
+        let now = self.clock.now();
         let saga = Saga {
             order: self.ids.order(),
             sale: purchase.sale.id,
@@ -237,9 +265,14 @@ impl Checkout {
             step: Step::Begin,
             attempt: Saga::FIRST_ATTEMPT,
             lease: Lease::of(self.settings.lease),
-            method: purchase.method,
+            tries: 0,
+            cancelled: false,
+            provider: provider.name().to_owned(),
+            method: purchase.method.clone(),
+            reference: None,
             total,
-            wanted: lines.iter().map(|line| (line.sku.clone(), line.quantity)).collect(),
+            lines: lines.clone(),
+            created_at: now,
             ending: None,
             settled: None,
         };
@@ -251,7 +284,8 @@ impl Checkout {
             shipping: purchase.shipping.clone(),
             lines,
             total,
-            created_at: self.clock.now(),
+            provider: provider.name(),
+            created_at: now,
         };
         let mut tx = self.pool.begin().await?;
         orders::store::insert(&mut tx, &order).await?;

@@ -1,18 +1,20 @@
 //! What a checkout is while it is under way.
 
-use std::time::Duration;
-
-use tokio::time::Instant;
-
 use crate::{
     kernel::{
+        clock::Timestamp,
         ids::{Bucket, OrderId, SaleId, ShopperId, Sku},
         line::CartLine,
         money::Money,
         quantity::Quantity,
         version::Epoch,
     },
-    shop::{inventory::Freeze, orders::OrderStatus, payments::sandbox::Method},
+    platform::lease::Lease,
+    shop::{
+        inventory::Freeze,
+        orders::{OrderLine, OrderStatus},
+        payments::{Method, Payment},
+    },
 };
 
 /// What is about to be done: written down before it is.
@@ -20,6 +22,8 @@ use crate::{
 pub enum Step {
     /// Freeze the cart.
     Begin,
+    /// Make the payment known to a provider that wants that first.
+    Prepare,
     /// Set the money aside.
     Authorise,
     /// Turn what is held into what is bought.
@@ -37,8 +41,10 @@ pub enum Step {
 }
 
 impl Step {
-    const ALL: [Self; 8] = [
+    /// Every step, those forward first.
+    pub const ALL: [Self; 9] = [
         Self::Begin,
+        Self::Prepare,
         Self::Authorise,
         Self::Settle,
         Self::Capture,
@@ -52,6 +58,7 @@ impl Step {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Begin => "begin",
+            Self::Prepare => "prepare",
             Self::Authorise => "authorise",
             Self::Settle => "settle",
             Self::Capture => "capture",
@@ -60,6 +67,11 @@ impl Step {
             Self::Abort => "abort",
             Self::Done => "done",
         }
+    }
+
+    /// Up to here, whoever wants the order to come to nothing is heard: no money was taken yet.
+    pub(super) fn may_turn_back(self) -> bool {
+        matches!(self, Self::Begin | Self::Prepare | Self::Authorise | Self::Settle | Self::Capture)
     }
 
     pub(super) fn parse(name: &str) -> Option<Self> {
@@ -106,6 +118,21 @@ pub(super) struct Ending {
 }
 
 impl Ending {
+    /// The reason of an order that the merchant cancelled before it was paid.
+    pub(super) const BY_MERCHANT: &str = "cancelled_by_merchant";
+    /// The reason of an order whose payment came to no end in time.
+    pub(super) const TIMEOUT: &str = "payment_timeout";
+
+    pub(super) fn by_merchant() -> Self {
+        Self { status: OrderStatus::Cancelled, reason: Self::BY_MERCHANT.to_owned() }
+    }
+
+    /// Whether it is told: a cart that could not even be frozen was no order to anybody.
+    pub(super) fn is_news(&self) -> bool {
+        let quiet = [Refusal::CartEmpty, Refusal::CartChanged, Refusal::InProgress];
+        !quiet.iter().any(|refusal| refusal.as_str() == self.reason)
+    }
+
     pub(super) fn declined(reason: &str) -> Self {
         Self { status: OrderStatus::Declined, reason: reason.to_owned() }
     }
@@ -126,9 +153,17 @@ pub(super) struct Saga {
     /// Who owns it: every owner has an attempt of his own.
     pub(super) attempt: i32,
     pub(super) lease: Lease,
+    /// In a row at this step, that came to nothing.
+    pub(super) tries: i32,
+    /// The merchant wants it to come to nothing.
+    pub(super) cancelled: bool,
+    pub(super) provider: String,
     pub(super) method: Method,
+    /// The provider's own name for the payment.
+    pub(super) reference: Option<String>,
     pub(super) total: Money,
-    pub(super) wanted: Vec<(Sku, Quantity)>,
+    pub(super) lines: Vec<OrderLine>,
+    pub(super) created_at: Timestamp,
     /// Set once it is being undone.
     pub(super) ending: Option<Ending>,
     /// The zero lines of this owner's settle, with their versions. Not on record.
@@ -144,28 +179,25 @@ impl Saga {
         self.total.amount == 0
     }
 
+    /// What is to be bought.
+    pub(super) fn wanted(&self) -> Vec<(Sku, Quantity)> {
+        self.lines.iter().map(|line| (line.sku.clone(), line.quantity)).collect()
+    }
+
+    /// As the provider knows it.
+    pub(super) fn payment(&self) -> Payment {
+        Payment {
+            order: self.order,
+            sale: self.bucket.sale.clone(),
+            amount: self.total,
+            method: self.method.clone(),
+            reference: self.reference.clone(),
+        }
+    }
+
     /// As the stock knows it.
     pub(super) fn freeze(&self) -> Freeze {
         Freeze { shopper: self.shopper, order: self.order, attempt: self.attempt }
-    }
-}
-
-/// For how long an owner may count on being the only one. Postgres' clock decides who takes over;
-/// this is an owner's own view, which ends sooner, as it was begun before the row was written.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Lease {
-    ends: Instant,
-}
-
-impl Lease {
-    /// A lease of `length` from now; to be made before the statement that writes it is sent.
-    pub(super) fn of(length: Duration) -> Self {
-        Self { ends: Instant::now() + length }
-    }
-
-    /// What is left of it.
-    pub(super) fn rest(&self) -> Duration {
-        self.ends.saturating_duration_since(Instant::now())
     }
 }
 
@@ -193,6 +225,8 @@ impl Turn {
 pub(super) enum Record {
     /// Nothing.
     StepAlone,
+    /// The provider's own name for the payment.
+    Prepared(String),
     /// Nothing, but the owner keeps the zero lines until the order is paid.
     Settled(Vec<CartLine>),
     /// The order is paid, its cart lines are zero.

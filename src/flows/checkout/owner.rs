@@ -8,17 +8,23 @@ use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use futures_util::future::BoxFuture;
+use serde_json::json;
+use sqlx::PgConnection;
 use tokio::time::{Instant, sleep};
 
 use super::{
     Checkout,
-    model::{Ending, Lease, Record, Saga, Step, Turn},
+    model::{Ending, Record, Saga, Step, Turn},
     store,
 };
 use crate::{
-    kernel::{clock::Timestamp, version::Epoch},
+    flows::fact_line,
+    kernel::{clock::Timestamp, money::Money, version::Epoch},
+    platform::lease::{Lease, MOMENT, pause},
     shop::{
         cart,
+        dead_letters::{self, Failure},
+        events::{self, Event, Fact, OrderFact},
         inventory::InventoryError,
         orders::{self, OrderStatus},
         sales,
@@ -33,6 +39,18 @@ const CLOSED_WAIT: Duration = Duration::from_secs(2);
 /// How often he looks meanwhile.
 const CLOSED_PAUSE: Duration = Duration::from_millis(100);
 
+/// The longest pause while the shopper waits for the outcome.
+const LONGEST_LOOK: Duration = Duration::from_secs(5);
+/// The longest pause while he does not.
+const LONGEST_PAUSE: Duration = Duration::from_mins(5);
+/// Tries until an operator is called: with these pauses, some seven hours.
+const MOST_TRIES: i32 = 100;
+/// Tries of what should not be, which time does not heal.
+const MOST_BROKEN: i32 = 5;
+
+/// Where parked checkouts stand among the dead letters.
+pub const PARKED: &str = "checkouts";
+
 /// Why an owner lets go of a checkout that is not done.
 #[derive(Debug)]
 pub(super) enum Stop {
@@ -40,6 +58,9 @@ pub(super) enum Stop {
     Overtaken,
     /// Nothing can be done now, and nothing is under way that may still arrive.
     Later(&'static str),
+    /// The provider, or the shopper at his bank, takes his time. What was asked may arrive late, and
+    /// carries a key.
+    Waits(&'static str),
     /// Something may still be under way: nobody may go on before the lease is over.
     Unsure(anyhow::Error),
     /// What should not be. It is tried again, for nothing may be left half done.
@@ -64,23 +85,66 @@ impl Checkout {
         let Err(reason) = self.carry_on(&mut saga).await else { return };
         self.metrics.stopped(&reason);
         let (order, step, attempt) = (saga.order, saga.step, saga.attempt);
-        match reason {
-            Stop::Overtaken => tracing::info!(%order, attempt, "a checkout has another owner"),
-            Stop::Later(reason) => {
-                tracing::info!(%order, ?step, attempt, reason, "a checkout is left for later");
-                if let Err(error) = store::leave(&self.pool, order, attempt, pause(attempt)).await {
-                    tracing::warn!(%order, %error, "a checkout is left to the end of its lease");
-                }
+        let left = match reason {
+            Stop::Overtaken => {
+                tracing::info!(%order, attempt, "a checkout has another owner");
+                return;
             }
             Stop::Unsure(error) => {
                 tracing::warn!(%order, ?step, attempt, error = format!("{error:#}"),
                     "the outcome of a checkout's step is not known");
+                return;
             }
-            Stop::Broken(error) => {
+            Stop::Later(reason) => {
+                tracing::info!(%order, ?step, attempt, reason, "a checkout is left for later");
+                self.leave(&saga, saga.tries, MOMENT).await
+            }
+            Stop::Waits(reason) if saga.tries < MOST_TRIES => {
+                tracing::info!(%order, ?step, attempt, reason, "a checkout waits");
+                self.leave(&saga, saga.tries + 1, pause(saga.tries, longest(step))).await
+            }
+            Stop::Broken(error) if saga.tries < MOST_BROKEN => {
                 tracing::error!(%order, ?step, attempt, error = format!("{error:#}"),
                     "a checkout cannot go on");
+                self.leave(&saga, saga.tries + 1, pause(saga.tries, longest(step))).await
             }
+            Stop::Waits(reason) => self.park(&saga, reason).await,
+            Stop::Broken(error) => self.park(&saga, &format!("{error:#}")).await,
+        };
+        if let Err(error) = left {
+            tracing::warn!(%order, %error, "a checkout is left to the end of its lease");
         }
+    }
+
+    async fn leave(&self, saga: &Saga, tries: i32, pause: Duration) -> Result<(), sqlx::Error> {
+        store::leave(&self.pool, saga, tries, pause).await
+    }
+
+    /// Leaves a checkout to an operator, with all that is known. Before `capture` its units go back
+    /// when hold and grace are over; from there on they stay with the order.
+    async fn park(&self, saga: &Saga, reason: &str) -> Result<(), sqlx::Error> {
+        tracing::error!(order = %saga.order, step = ?saga.step, reason, "a checkout is parked");
+        let known = json!({
+            "order": saga.order,
+            "step": saga.step.as_str(),
+            "attempt": saga.attempt,
+            "tries": saga.tries,
+            "provider": saga.provider,
+            "payment_reference": saga.reference,
+            "total": saga.total,
+        });
+        let known = known.to_string();
+        let mut tx = self.pool.begin().await?;
+        if store::park(&mut *tx, saga).await? {
+            let failure = Failure {
+                source: PARKED,
+                position: &saga.order.to_string(),
+                reason,
+                payload: known.as_bytes(),
+            };
+            dead_letters::store::insert(&mut *tx, failure, self.clock.now()).await?;
+        }
+        tx.commit().await
     }
 
     async fn carry_on(&self, saga: &mut Saga) -> Result<(), Stop> {
@@ -112,21 +176,44 @@ impl Checkout {
                 return Ok(());
             }
         }
-        if !store::advance(&mut *tx, saga, turn.next, self.settings.lease).await? {
+        let Some(cancelled) =
+            store::advance(&mut *tx, saga, turn.next, self.settings.lease).await?
+        else {
             return Err(Stop::Overtaken);
+        };
+        self.write(&mut tx, saga, &turn.record).await?;
+        let back = (cancelled && turn.next.may_turn_back()).then(Ending::by_merchant);
+        if let Some(ending) = &back {
+            store::turn_back(&mut *tx, saga.order, ending).await?;
         }
-        match &turn.record {
+        tx.commit().await?;
+        self.metrics.ended(saga, &turn.record);
+        saga.follow(turn, lease);
+        if let Some(ending) = back {
+            (saga.step, saga.ending) = (Step::Void, Some(ending));
+        }
+        Ok(())
+    }
+
+    /// What is written together with the next step.
+    async fn write(&self, tx: &mut PgConnection, saga: &Saga, record: &Record) -> Result<(), Stop> {
+        match record {
             Record::StepAlone | Record::Settled(_) => {}
+            Record::Prepared(reference) => {
+                orders::store::set_payment_reference(tx, saga.order, reference).await?;
+            }
             Record::Paid(zero) => {
                 let (paid, now) = (OrderStatus::Paid, self.clock.now());
                 orders::store::conclude(&mut *tx, saga.order, paid, None, Some(now)).await?;
-                cart::store::upsert(&mut tx, saga.sale, zero).await?;
+                cart::store::upsert(tx, saga.sale, zero).await?;
+                let event = self.event(saga, paid, None, Some(now));
+                events::store::append(tx, &[event]).await?;
             }
-            Record::Undo(ending) => store::set_ending(&mut *tx, saga.order, ending).await?,
+            Record::Undo(ending) => store::set_ending(tx, saga.order, ending).await?,
             Record::Refused(refusal) => {
                 let ending = Ending::cancelled(*refusal);
                 store::set_ending(&mut *tx, saga.order, &ending).await?;
-                orders::store::unbind_key(&mut *tx, saga.shopper, saga.order).await?;
+                orders::store::unbind_key(tx, saga.shopper, saga.order).await?;
             }
             Record::Undone => {
                 let ending = saga.ending.as_ref().ok_or_else(|| {
@@ -134,12 +221,40 @@ impl Checkout {
                 })?;
                 let reason = Some(ending.reason.as_str());
                 orders::store::conclude(&mut *tx, saga.order, ending.status, reason, None).await?;
+                if ending.is_news() {
+                    let event = self.event(saga, ending.status, reason, None);
+                    events::store::append(tx, &[event]).await?;
+                }
             }
         }
-        tx.commit().await?;
-        self.metrics.ended(saga, &turn.record);
-        saga.follow(turn, lease);
         Ok(())
+    }
+
+    fn event(
+        &self,
+        saga: &Saga,
+        status: OrderStatus,
+        reason: Option<&str>,
+        paid_at: Option<Timestamp>,
+    ) -> Event {
+        let fact = OrderFact {
+            order: saga.order,
+            sale: saga.bucket.sale.clone(),
+            shopper: saga.shopper,
+            status: status.as_str().to_owned(),
+            reason: reason.map(str::to_owned),
+            lines: saga.lines.iter().map(fact_line).collect(),
+            total: saga.total,
+            refunded_total: Money::zero(saga.total.currency),
+            created_at: saga.created_at,
+            paid_at,
+        };
+        let fact = match status {
+            OrderStatus::Paid => Fact::OrderPaid(fact),
+            OrderStatus::Declined => Fact::OrderDeclined(fact),
+            _ => Fact::OrderCancelled(fact),
+        };
+        Event::new(self.ids.unique(), self.clock.now(), fact)
     }
 
     /// Asks the stock under the epoch on record, again for a while if it is closed.
@@ -205,16 +320,17 @@ impl Saga {
             Record::Settled(zero) => self.settled = Some(zero),
             Record::Undo(ending) => self.ending = Some(ending),
             Record::Refused(refusal) => self.ending = Some(Ending::cancelled(refusal)),
+            Record::Prepared(reference) => self.reference = Some(reference),
             Record::StepAlone | Record::Paid(_) | Record::Undone => {}
         }
+        self.tries = 0;
     }
 }
 
-/// How long to leave a checkout alone that cannot go on: a second at first, more the longer it
-/// takes, ten at most. Every owner counts as an attempt, and so does everyone who leaves.
-fn pause(attempt: i32) -> Duration {
-    let seconds = u64::try_from(attempt / 10).unwrap_or_default();
-    Duration::from_secs(seconds.clamp(1, 10))
+/// The longest that a checkout at this step is left alone. A shopper who comes back from his bank
+/// shall not wait.
+fn longest(step: Step) -> Duration {
+    if matches!(step, Step::Prepare | Step::Authorise) { LONGEST_LOOK } else { LONGEST_PAUSE }
 }
 
 impl From<sqlx::Error> for Stop {

@@ -3,7 +3,7 @@
 use futures_util::{StreamExt, stream};
 
 use super::{Checkout, CheckoutError, store};
-use crate::shop::orders;
+use crate::{kernel::ids::OrderId, shop::orders};
 
 /// Keys forgotten in one statement.
 const FORGOTTEN: i64 = 1_000;
@@ -20,6 +20,18 @@ impl Checkout {
         let taken = due.len();
         stream::iter(due).for_each_concurrent(None, |saga| self.carry(saga)).await;
         Ok(taken)
+    }
+
+    /// Takes over one checkout, if nobody carries it, and carries it as far as it goes.
+    pub async fn resume(&self, order: OrderId) -> Result<(), CheckoutError> {
+        let due = {
+            let mut conn = self.pool.acquire().await?;
+            store::take_over_one(&mut conn, order, self.settings.lease).await?
+        };
+        for saga in due {
+            self.carry(saga).await;
+        }
+        Ok(())
     }
 
     /// Forgets keys that need not be remembered any more; says how many.

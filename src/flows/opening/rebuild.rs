@@ -11,7 +11,7 @@ use super::Opening;
 use crate::{
     flows::stock_terms,
     kernel::{
-        ids::{Bucket, ShopperId, Sku},
+        ids::{Bucket, ShopperId},
         line::CartLine,
         quantity::Quantity,
         version::{Epoch, Revision, Seq, Version},
@@ -20,14 +20,14 @@ use crate::{
     shop::{
         cart, catalog,
         inventory::{Built, Claim, OverCommitted, Terms},
-        orders::rebuild::{self as orders, Frozen},
+        orders::rebuild::{self as orders, Bought, Frozen},
         sales::{self, store::Kept},
     },
 };
 
 /// What orders say of the shoppers of a sale.
 struct OnOrder {
-    bought: HashMap<ShopperId, Vec<(Sku, Quantity)>>,
+    bought: HashMap<ShopperId, Vec<Bought>>,
     frozen: HashMap<ShopperId, Frozen>,
 }
 
@@ -123,11 +123,11 @@ impl Opening {
 
 impl OnOrder {
     async fn read(paper: &mut PgConnection, sale: &Kept) -> sqlx::Result<Self> {
-        let mut bought: HashMap<ShopperId, Vec<(Sku, Quantity)>> = HashMap::new();
+        let mut bought: HashMap<ShopperId, Vec<Bought>> = HashMap::new();
         {
             let mut rows = std::pin::pin!(orders::bought(&mut *paper, sale.sale));
             while let Some(row) = rows.try_next().await? {
-                bought.entry(row.shopper).or_default().push((row.sku, row.units));
+                bought.entry(row.shopper).or_default().push(row);
             }
         }
         let frozen = orders::frozen(paper, sale.sale).await?;
@@ -154,8 +154,8 @@ impl OnOrder {
             }
             Some(frozen) => claim.settle(frozen.order, frozen.attempt, &frozen.settled),
         }
-        for (sku, units) in self.bought.remove(&shopper).unwrap_or_default() {
-            claim.add_bought(&sku, units);
+        for bought in self.bought.remove(&shopper).unwrap_or_default() {
+            claim.add_bought(&bought.sku, bought.units, bought.restocked);
         }
         claim
     }

@@ -27,12 +27,6 @@ pub struct SkuSums {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Breach(String);
 
-impl Breach {
-    pub(super) fn payment(what: String) -> Self {
-        Self(what)
-    }
-}
-
 impl fmt::Display for Breach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -47,7 +41,7 @@ pub fn breaches(
     open: bool,
     quiet: bool,
     same_terms: bool,
-    open_checkouts: i64,
+    open_sagas: i64,
 ) -> Vec<Breach> {
     let mut found = Vec::new();
     for (sku, sums) in skus {
@@ -85,7 +79,7 @@ pub fn breaches(
             counted.sold == sums.claimed_sold,
             format!("sold {} is not {} in claims", counted.sold, sums.claimed_sold),
         );
-        if open_checkouts == 0 {
+        if open_sagas == 0 {
             must(
                 counted.sold == sums.paid,
                 format!("sold {} is not {} in paid orders", counted.sold, sums.paid),

@@ -5,12 +5,16 @@
 //! finds a moment in which nothing moved, and says so when there is none.
 
 mod compare;
+mod mending;
+mod payments;
+mod store;
 
 use std::{collections::BTreeMap, time::Duration};
 
 use sqlx::PgPool;
 
 pub use compare::{Breach, SkuSums, breaches};
+pub use payments::{Difference, Kind, OnRecord, differences};
 
 use crate::{
     kernel::{
@@ -20,7 +24,8 @@ use crate::{
     shop::{
         cart, catalog,
         inventory::{Inventory, InventoryError, Snapshot},
-        orders, payments,
+        orders,
+        payments::Payments,
         sales::{self, Sale},
     },
 };
@@ -39,8 +44,8 @@ pub struct Audit {
     pub epoch: Option<Epoch>,
     /// Whether claims and counters were read at one instant; if not, only counters were compared.
     pub quiet: bool,
-    /// Checkouts that are not final.
-    pub open_checkouts: i64,
+    /// Checkouts and refunds that are not final.
+    pub open_sagas: i64,
     /// Sums per SKU.
     pub skus: BTreeMap<Sku, SkuSums>,
     /// What is wrong; empty when all is well.
@@ -52,6 +57,7 @@ pub struct Audit {
 pub struct Auditor {
     pool: PgPool,
     inventory: Inventory,
+    payments: Payments,
 }
 
 /// What Redis says of one instant, or of as little time as could be had.
@@ -65,8 +71,8 @@ struct InRedis {
 impl Auditor {
     /// Audits what these hold.
     #[must_use]
-    pub fn new(pool: PgPool, inventory: Inventory) -> Self {
-        Self { pool, inventory }
+    pub fn new(pool: PgPool, inventory: Inventory, payments: Payments) -> Self {
+        Self { pool, inventory, payments }
     }
 
     /// Audits every sale.
@@ -92,20 +98,6 @@ impl Auditor {
         Ok(last)
     }
 
-    /// What the payment provider holds that no order accounts for, or the other way round.
-    pub async fn payments(&self) -> anyhow::Result<Vec<Breach>> {
-        let mut last = Vec::new();
-        for _ in 0..LOOKS {
-            let odd = payments::sandbox::store::unaccounted(&self.pool).await?;
-            last = odd.into_iter().map(Breach::payment).collect();
-            if last.is_empty() {
-                break;
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-        Ok(last)
-    }
-
     async fn look(&self, sale: &Sale) -> anyhow::Result<Audit> {
         let bucket = Bucket::first(sale.slug.clone());
         let redis = match self.read_redis(&bucket).await {
@@ -124,7 +116,7 @@ impl Auditor {
         for (sku, units) in cart::store::held_units(&self.pool, sale.id).await? {
             skus.entry(sku.parse()?).or_default().held_on_paper = units;
         }
-        let open_checkouts = orders::rebuild::open_checkouts(&self.pool, sale.id).await?;
+        let open_sagas = orders::rebuild::open_sagas(&self.pool, sale.id).await?;
         let (epoch, quiet) = match &redis {
             Some(redis) => {
                 redis.add_to(&mut skus);
@@ -135,8 +127,8 @@ impl Auditor {
         // totals are set in Redis and in Postgres one after the other
         let same_terms =
             redis.as_ref().is_some_and(|redis| redis.snapshot.revision == sale.revision);
-        let breaches = breaches(&skus, epoch.is_some(), quiet, same_terms, open_checkouts);
-        Ok(Audit { sale: sale.clone(), epoch, quiet, open_checkouts, skus, breaches })
+        let breaches = breaches(&skus, epoch.is_some(), quiet, same_terms, open_sagas);
+        Ok(Audit { sale: sale.clone(), epoch, quiet, open_sagas, skus, breaches })
     }
 
     async fn read_redis(&self, bucket: &Bucket) -> Result<Option<InRedis>, InventoryError> {

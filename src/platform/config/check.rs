@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
-use super::Config;
+use super::{Config, Provider};
 
 /// Lua unpacks at most some thousands of values, and a line is several.
 const BATCH_LIMIT: usize = 512;
@@ -24,6 +24,8 @@ pub(super) fn range(config: &Config, key: &str) -> Result<(), String> {
         "postgres.url" => scheme(config.postgres.url.scheme(), &["postgres", "postgresql"]),
         "redis.url" => scheme(config.redis.url.scheme(), &["redis"]),
         "rabbit.url" => scheme(config.rabbit.url.scheme(), &["amqp"]),
+        "stripe.script_url" => scheme(config.stripe.script_url.scheme(), &["https", "http"]),
+        "stripe.api_url" => scheme(config.stripe.api_url.scheme(), &["https", "http"]),
         "redis.prefix" => name(&config.redis.prefix),
         "rabbit.prefix" => name(&config.rabbit.prefix),
         "web.noop" => Ok(()),
@@ -95,6 +97,16 @@ pub(super) fn together(config: &Config) -> Result<(), String> {
             "checkout.lease must be at least {}s longer than checkout.provider_timeout",
             LEASE_MARGIN.as_secs()
         ));
+    }
+    if config.payments.provider == Provider::Stripe {
+        if let Some(missing) = config.stripe.missing() {
+            return Err(format!("payments.provider is \"stripe\", and {missing} is not set"));
+        }
+        if config.web.public_url.is_none() {
+            return Err("payments.provider is \"stripe\", and web.public_url is not set: a bank \
+                        sends shoppers back there"
+                .to_owned());
+        }
     }
     Ok(())
 }

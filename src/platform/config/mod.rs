@@ -7,12 +7,14 @@
 mod check;
 mod load;
 mod sections;
+mod stripe;
 
 pub use load::ConfigError;
 pub use sections::{
     Cart, Checkout, Log, LogFormat, Ops, Payments, Postgres, Provider, Rabbit, Redis, Shutdown,
     Stock, Web,
 };
+pub use stripe::Stripe;
 
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +42,8 @@ pub struct Config {
     pub checkout: Checkout,
     /// Payments.
     pub payments: Payments,
+    /// Stripe, when it moves the money.
+    pub stripe: Stripe,
     /// Leaving.
     pub shutdown: Shutdown,
 }

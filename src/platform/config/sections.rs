@@ -228,6 +228,8 @@ pub struct Payments {
 pub enum Provider {
     /// Nobody: the methods `card_ok`, `card_declined`, … answer as they are named.
     Sandbox,
+    /// Stripe: cards.
+    Stripe,
 }
 
 /// Leaving.

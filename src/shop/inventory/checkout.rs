@@ -3,14 +3,14 @@
 
 use super::{
     Inventory,
-    model::{BeginOutcome, Freeze, InventoryError, SettleOutcome, UnfreezeOutcome},
+    model::{BeginOutcome, Freeze, InventoryError, RestockOutcome, SettleOutcome, UnfreezeOutcome},
     reply::{Code, unexpected},
     taking::hex,
 };
 use crate::{
     kernel::{
         clock::Timestamp,
-        ids::{Bucket, Sku},
+        ids::{Bucket, ShopperId, Sku},
         line::CartLine,
         quantity::Quantity,
         version::{Epoch, Seq, Version},
@@ -95,6 +95,28 @@ impl Inventory {
         freeze: &Freeze,
     ) -> Result<UnfreezeOutcome, InventoryError> {
         self.unfreeze(&self.0.scripts.abort, bucket, epoch, deadline, freeze).await
+    }
+
+    /// Puts units that were bought on sale again. `back` says how many of each SKU came back from
+    /// this shopper in all, so it may be repeated.
+    pub async fn restock(
+        &self,
+        bucket: &Bucket,
+        epoch: Epoch,
+        deadline: Timestamp,
+        shopper: ShopperId,
+        back: &[(Sku, Quantity)],
+    ) -> Result<RestockOutcome, InventoryError> {
+        let mut call = self.keys(bucket).call(&self.0.scripts.restock);
+        call.push((epoch.0, deadline.timestamp_millis(), hex(shopper)));
+        for (sku, quantity) in back {
+            call.push((sku.as_str(), quantity.get()));
+        }
+        match self.run(call).await?.open()? {
+            (Code::Done, _) => Ok(RestockOutcome::Done),
+            (Code::InProgress, _) => Ok(RestockOutcome::NotYet),
+            (other, _) => Err(unexpected(&format!("{other:?}"))),
+        }
     }
 
     async fn unfreeze(

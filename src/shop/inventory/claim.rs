@@ -1,8 +1,9 @@
 //! What one shopper holds and has bought, as it is packed in Redis.
 //!
 //! `expires;mark;order;attempt;settled;SKU=held+bought,…`, all ASCII: `expires` in milliseconds or 0,
-//! `mark` an `x` or nothing, `order` 32 hexadecimal digits or nothing, `settled` 0 or 1. The same
-//! packing is in `lua/claims.lua`; the scripts' tests compare the two.
+//! `mark` an `x` or nothing, `order` 32 hexadecimal digits or nothing, `settled` 0 or 1. A line of
+//! which something came back on sale after it was bought ends in `-restocked`. The same packing is
+//! in `lua/claims.lua`; the scripts' tests compare the two.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -34,8 +35,11 @@ pub struct Claim {
 pub struct ClaimLine {
     /// Units in the cart. Those of a settled claim count as sold.
     pub held: Quantity,
-    /// Units of paid orders.
+    /// Units of paid orders that are the shopper's still.
     pub bought: Quantity,
+    /// Units of paid orders that are on sale again, ever. Grows only, so that what was said twice,
+    /// or late, is known again.
+    pub restocked: Quantity,
 }
 
 /// A checkout under way.
@@ -62,7 +66,7 @@ impl Claim {
         let lines = lines
             .iter()
             .map(|line| {
-                let line_of_claim = ClaimLine { held: line.quantity, bought: Quantity::ZERO };
+                let line_of_claim = ClaimLine { held: line.quantity, ..ClaimLine::default() };
                 (line.sku.clone(), line_of_claim)
             })
             .collect();
@@ -74,11 +78,16 @@ impl Claim {
         }
     }
 
-    /// Adds units of a paid order. Beyond [`Quantity::MAX`] they count as that.
-    pub fn add_bought(&mut self, sku: &Sku, quantity: Quantity) {
+    /// Adds units of paid orders, with those that are on sale again. Beyond [`Quantity::MAX`] they
+    /// count as that.
+    pub fn add_bought(&mut self, sku: &Sku, quantity: Quantity, restocked: Quantity) {
         let line = self.lines.entry(sku.clone()).or_default();
-        let sum = i64::from(line.bought) + i64::from(quantity);
-        line.bought = Quantity::try_from(sum.min(Quantity::MAX.into())).unwrap_or_default();
+        let sum = |one: Quantity, other: Quantity| {
+            let sum = i64::from(one) + i64::from(other);
+            Quantity::try_from(sum.min(Quantity::MAX.into())).unwrap_or_default()
+        };
+        line.bought = sum(line.bought, quantity);
+        line.restocked = sum(line.restocked, restocked);
     }
 
     /// Freezes the cart for a checkout whose `begin` is on record. One that holds nothing stays as
@@ -156,8 +165,10 @@ impl Claim {
 fn parse_line(line: &str) -> Option<(Sku, ClaimLine)> {
     let (sku, units) = line.split_once('=')?;
     let (held, bought) = units.split_once('+')?;
+    let (bought, restocked) = bought.split_once('-').unwrap_or((bought, "0"));
     let quantity = |text: &str| Quantity::try_from(text.parse::<i64>().ok()?).ok();
-    Some((sku.parse().ok()?, ClaimLine { held: quantity(held)?, bought: quantity(bought)? }))
+    let (held, bought, restocked) = (quantity(held)?, quantity(bought)?, quantity(restocked)?);
+    Some((sku.parse().ok()?, ClaimLine { held, bought, restocked }))
 }
 
 /// The packed form.
@@ -174,6 +185,9 @@ impl fmt::Display for Claim {
         for (i, (sku, line)) in self.lines.iter().enumerate() {
             let comma = if i > 0 { "," } else { "" };
             write!(f, "{comma}{sku}={}+{}", line.held.get(), line.bought.get())?;
+            if !line.restocked.is_zero() {
+                write!(f, "-{}", line.restocked.get())?;
+            }
         }
         Ok(())
     }
@@ -210,6 +224,10 @@ mod tests {
             assert_eq!(claim.to_string(), expected);
             assert_eq!(Claim::parse(expected).unwrap(), claim);
         }
+        claim.add_bought(&"A".parse().unwrap(), 1.try_into().unwrap(), 3.try_into().unwrap());
+        let expected = "9;;00000000000000000000000000000007;3;0;A=2+1-3,B-1.x=0+0";
+        assert_eq!(claim.to_string(), expected);
+        assert_eq!(Claim::parse(expected).unwrap(), claim);
         assert_eq!(Claim::parse("0;;;0;0;").unwrap(), Claim::default());
         for bad in ["", "0;;;0;0", "a;;;0;0;", "0;;;0;0;A=1", "0;;;0;0;A=-1+0", "0;;zz;0;0;"] {
             assert!(Claim::parse(bad).is_err(), "{bad:?}");
@@ -232,7 +250,7 @@ mod tests {
     fn settled_units_count_as_sold() {
         let mut claim = Claim::from_lines(&[line("A", 1, Some(8), 1)]);
         let a: Sku = "A".parse().unwrap();
-        claim.add_bought(&a, 3.try_into().unwrap());
+        claim.add_bought(&a, 3.try_into().unwrap(), Quantity::ZERO);
         assert_eq!(claim.units().collect::<Vec<_>>(), [(&a, 1, 3)]);
         claim.settle(OrderId(Uuid::from_u128(1)), 1, &[(a.clone(), 2.try_into().unwrap())]);
         assert_eq!(claim.units().collect::<Vec<_>>(), [(&a, 0, 5)]);

@@ -40,8 +40,8 @@ pub use self::{
     holds::Holds,
     model::{
         BeginOutcome, Built, CartState, CartView, ClaimOutcome, Claimed, Expired, Freeze,
-        InventoryError, Opening, OverCommitted, Refusal, SettleOutcome, SkuTerms, Snapshot,
-        StockView, Terms, TermsOutcome, UnfreezeOutcome, Units, WantedLine,
+        InventoryError, Opening, OverCommitted, Refusal, RestockOutcome, SettleOutcome, SkuTerms,
+        Snapshot, StockView, Terms, TermsOutcome, UnfreezeOutcome, Units, WantedLine,
     },
     opening::Build,
     redis::Scripts,

@@ -193,6 +193,15 @@ pub enum UnfreezeOutcome {
     Stale,
 }
 
+/// The answer to `restock`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RestockOutcome {
+    /// The units are on sale again, now or since earlier.
+    Done,
+    /// The order's checkout has to finish first.
+    NotYet,
+}
+
 /// Whether a keeper may go on opening.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opening {

@@ -99,6 +99,7 @@ scripts!(
     settle,
     finish,
     abort,
+    restock,
     mark_opening,
     swap_in,
     set_totals,

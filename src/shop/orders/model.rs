@@ -59,6 +59,10 @@ pub struct OrderLine {
     pub quantity: Quantity,
     /// Price of one unit.
     pub unit_price: Money,
+    /// Units whose price was given back.
+    pub refunded: Quantity,
+    /// Those of them that are on sale again.
+    pub restocked: Quantity,
 }
 
 /// An order as its owner sees it. E-mail and address stay in the database.
@@ -84,6 +88,14 @@ pub struct Order {
     pub created_at: Timestamp,
     /// When it was paid.
     pub paid_at: Option<Timestamp>,
+    /// What was given back of the total.
+    pub refunded: Money,
+    /// Who moves its money.
+    pub provider: String,
+    /// The provider's own name for the payment, once it has one.
+    pub payment_reference: Option<String>,
+    /// Where the bank wants to see the shopper before it decides.
+    pub payment_action: Option<String>,
 }
 
 /// What an order is made of.
@@ -103,6 +115,8 @@ pub struct NewOrder {
     pub lines: Vec<OrderLine>,
     /// What the lines come to.
     pub total: Money,
+    /// Who moves its money.
+    pub provider: &'static str,
     /// Now.
     pub created_at: Timestamp,
 }

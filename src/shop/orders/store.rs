@@ -11,8 +11,9 @@ use super::{
 };
 use crate::kernel::{
     clock::Timestamp,
-    ids::{OrderId, SaleId, ShopperId},
+    ids::{OrderId, SaleId, ShopperId, Sku},
     money::{Currency, Money},
+    quantity::Quantity,
 };
 
 /// The constraint that a second order under one key runs into.
@@ -23,8 +24,8 @@ pub async fn insert(conn: &mut PgConnection, order: &NewOrder) -> Result<(), sql
     let shipping = serde_json::to_value(&order.shipping).map_err(encode)?;
     sqlx::query!(
         "INSERT INTO orders (id, sale_id, shopper_id, status, email, shipping, currency,
-                             total_minor, created_at)
-         VALUES ($1, $2, $3, 'pending', $4, $5, $6, $7, $8)",
+                             total_minor, created_at, provider)
+         VALUES ($1, $2, $3, 'pending', $4, $5, $6, $7, $8, $9)",
         order.id.0,
         order.sale.0,
         order.shopper.0,
@@ -33,6 +34,7 @@ pub async fn insert(conn: &mut PgConnection, order: &NewOrder) -> Result<(), sql
         order.total.currency.to_string(),
         order.total.amount,
         order.created_at,
+        order.provider,
     )
     .execute(&mut *conn)
     .await?;
@@ -65,7 +67,7 @@ pub async fn conclude(
     paid_at: Option<Timestamp>,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "UPDATE orders SET status = $2, reason = $3, paid_at = $4
+        "UPDATE orders SET status = $2, reason = $3, paid_at = $4, payment_action = NULL
          WHERE id = $1 AND status = 'pending'",
         order.0,
         status.as_str(),
@@ -77,12 +79,86 @@ pub async fn conclude(
     Ok(())
 }
 
+/// Keeps the provider's own name for the payment of a pending order.
+pub async fn set_payment_reference(
+    executor: impl PgExecutor<'_>,
+    order: OrderId,
+    reference: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!("UPDATE orders SET payment_reference = $2 WHERE id = $1", order.0, reference)
+        .execute(executor)
+        .await?;
+    Ok(())
+}
+
+/// Keeps where the bank wants to see the shopper, while the order is pending.
+pub async fn set_payment_action(
+    executor: impl PgExecutor<'_>,
+    order: OrderId,
+    action: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE orders SET payment_action = $2 WHERE id = $1 AND status = 'pending'
+             AND payment_action IS DISTINCT FROM $2",
+        order.0,
+        action,
+    )
+    .execute(executor)
+    .await?;
+    Ok(())
+}
+
+/// Locks an order until the transaction ends, so that its refunds are weighed one after the other.
+pub async fn lock(executor: impl PgExecutor<'_>, order: OrderId) -> Result<(), sqlx::Error> {
+    sqlx::query!("SELECT id FROM orders WHERE id = $1 FOR UPDATE", order.0)
+        .fetch_optional(executor)
+        .await?;
+    Ok(())
+}
+
+/// Takes note of what was given back, with the units and whether they go on sale again. An order of
+/// which nothing is left is `refunded`.
+pub async fn give_back(
+    conn: &mut PgConnection,
+    order: OrderId,
+    amount: Money,
+    units: &[(Sku, Quantity, bool)],
+) -> Result<(), sqlx::Error> {
+    let skus: Vec<String> = units.iter().map(|(sku, ..)| sku.to_string()).collect();
+    let quantities: Vec<i64> = units.iter().map(|(_, quantity, _)| (*quantity).into()).collect();
+    let restocks: Vec<bool> = units.iter().map(|(.., restock)| *restock).collect();
+    sqlx::query!(
+        "UPDATE order_lines l SET refunded = l.refunded + back.quantity,
+             restocked = l.restocked + CASE WHEN back.restock THEN back.quantity ELSE 0 END
+         FROM UNNEST($2::text[], $3::bigint[], $4::boolean[]) AS back (sku, quantity, restock)
+         WHERE l.order_id = $1 AND l.sku = back.sku",
+        order.0,
+        &skus,
+        &quantities,
+        &restocks,
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "UPDATE orders SET refunded_minor = refunded_minor + $2, status = CASE
+             WHEN EXISTS (SELECT 1 FROM order_lines WHERE order_id = $1 AND refunded < quantity)
+             THEN status ELSE 'refunded' END
+         WHERE id = $1",
+        order.0,
+        amount.amount,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// One order, whosesoever it is.
 pub async fn by_id(conn: &mut PgConnection, order: OrderId) -> Result<Option<Order>, sqlx::Error> {
     let row = sqlx::query_as!(
         OrderRow,
         "SELECT o.id, o.sale_id, s.slug, o.shopper_id, o.status, o.reason, o.currency,
-                o.total_minor, o.created_at, o.paid_at
+                o.total_minor, o.created_at, o.paid_at, o.refunded_minor, o.provider,
+                o.payment_reference, o.payment_action
          FROM orders o JOIN sales s ON s.id = o.sale_id WHERE o.id = $1",
         order.0,
     )
@@ -100,7 +176,8 @@ pub async fn of_shopper(
     let rows = sqlx::query_as!(
         OrderRow,
         "SELECT o.id, o.sale_id, s.slug, o.shopper_id, o.status, o.reason, o.currency,
-                o.total_minor, o.created_at, o.paid_at
+                o.total_minor, o.created_at, o.paid_at, o.refunded_minor, o.provider,
+                o.payment_reference, o.payment_action
          FROM orders o JOIN sales s ON s.id = o.sale_id
          WHERE o.shopper_id = $1 ORDER BY o.created_at DESC, o.id DESC LIMIT $2",
         shopper.0,
@@ -194,6 +271,10 @@ struct OrderRow {
     total_minor: i64,
     created_at: Timestamp,
     paid_at: Option<Timestamp>,
+    refunded_minor: i64,
+    provider: String,
+    payment_reference: Option<String>,
+    payment_action: Option<String>,
 }
 
 async fn with_lines(
@@ -202,7 +283,7 @@ async fn with_lines(
 ) -> Result<Vec<Order>, sqlx::Error> {
     let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
     let found = sqlx::query!(
-        "SELECT order_id, sku, title, quantity, unit_price_minor
+        "SELECT order_id, sku, title, quantity, unit_price_minor, refunded, restocked
          FROM order_lines WHERE order_id = ANY($1) ORDER BY order_id, sku",
         &ids,
     )
@@ -219,6 +300,8 @@ async fn with_lines(
                 title: row.title,
                 quantity: row.quantity.try_into().map_err(decode)?,
                 unit_price: Money { amount: row.unit_price_minor, currency },
+                refunded: row.refunded.try_into().map_err(decode)?,
+                restocked: row.restocked.try_into().map_err(decode)?,
             });
         }
     }
@@ -240,6 +323,10 @@ impl OrderRow {
             total: Money { amount: self.total_minor, currency },
             created_at: self.created_at,
             paid_at: self.paid_at,
+            refunded: Money { amount: self.refunded_minor, currency },
+            provider: self.provider,
+            payment_reference: self.payment_reference,
+            payment_action: self.payment_action,
         })
     }
 }

@@ -34,7 +34,8 @@ use crate::{
     request_body = WishShape,
     responses(
         (status = 201, description = "The order, paid", body = OrderBody),
-        (status = 202, description = "The order, whose outcome is not known yet: ask again",
+        (status = 202, description = "The order, whose outcome is not known yet: ask again; \
+            with `next_action` when the shopper's bank wants to see him first",
             body = OrderBody)
     ),
     security(("token" = []), ("cookie" = []))

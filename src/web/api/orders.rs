@@ -41,12 +41,25 @@ pub struct OrderBody {
     /// What the lines come to.
     #[schema(value_type = MoneyShape)]
     total: Money,
+    /// What was given back of it.
+    #[schema(value_type = MoneyShape)]
+    refunded_total: Money,
+    /// While it is pending: what the shopper has to do for it to go on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_action: Option<NextAction>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     /// When it was paid; null when it was not.
     #[schema(value_type = Option<String>, format = DateTime)]
     paid_at: Option<Timestamp>,
+}
+
+/// What the shopper has to do.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NextAction {
+    /// Where his bank wants to see him; it sends him back to the order's page.
+    redirect_url: String,
 }
 
 /// How far an order has come.
@@ -82,6 +95,8 @@ impl From<Order> for OrderBody {
             reason: order.reason,
             lines: order.lines.into_iter().map(LineShape::from).collect(),
             total: order.total,
+            refunded_total: order.refunded,
+            next_action: order.payment_action.map(|redirect_url| NextAction { redirect_url }),
             created_at: order.created_at,
             paid_at: order.paid_at,
         }

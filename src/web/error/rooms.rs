@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Code, Problem};
+use super::{Code, Fault, Problem};
 use crate::{
     flows::{cart_lines::CartLineError, checkout::CheckoutError},
     shop::{catalog::CatalogError, orders::OrdersError, sales::SalesError},
@@ -78,6 +78,13 @@ impl From<CheckoutError> for Problem {
             }
             CheckoutError::CartChanged => {
                 Self::new(Code::CartChanged, "The cart is not the one that was looked at.")
+            }
+            CheckoutError::Method(unknown) => Self::invalid(vec![Fault {
+                field: "payment.method".to_owned(),
+                detail: format!("must be {}", unknown.expected).into(),
+            }]),
+            CheckoutError::Total(refused) => {
+                Self::new(Code::Invalid, format!("The cart comes to {refused}."))
             }
             CheckoutError::TotalTooLarge => {
                 Self::new(Code::Invalid, "The cart comes to more than an order may.")

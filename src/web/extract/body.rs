@@ -60,6 +60,23 @@ impl Filled {
     }
 }
 
+/// The bytes of a body as they are, whatever their type: for what is signed.
+#[derive(Debug)]
+pub struct Raw(pub Bytes);
+
+/// Larger than any notice of a payment provider.
+const LONGEST_RAW: usize = 256 << 10;
+
+impl FromRequest for Raw {
+    type Error = Problem;
+    type Future = Reading<Self>;
+
+    fn from_request(_: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let payload = payload.take();
+        Box::pin(async move { read(payload, LONGEST_RAW).await.map(Self) })
+    }
+}
+
 type Reading<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
 
 impl<T: FromFields> FromRequest for Json<T> {

@@ -16,7 +16,7 @@ use actix_web::{
 };
 
 pub use self::{
-    body::{Filled, Form, FromFields, Json},
+    body::{Filled, Form, FromFields, Json, Raw},
     fields::Fields,
 };
 use crate::{

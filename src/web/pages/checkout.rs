@@ -1,18 +1,23 @@
 //! `/sales/{sale}/checkout`: who buys, where it goes, how it is paid.
 
-use actix_web::{HttpRequest, HttpResponse, web::Data};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{self, HeaderValue},
+    web::Data,
+};
 use askama::Template;
 
 use super::{
-    files::{SCRIPT, STYLE},
+    files::{CARD_SCRIPT, SCRIPT, STYLE},
     sale_head::{Moment, SaleHead},
     view::{self, Line, Notice, private, redirect},
 };
 use crate::{
     app::App,
     flows::checkout::{Placed, Purchase},
-    kernel::ids::SaleSlug,
-    shop::{inventory::CartState, orders::IdempotencyKey},
+    kernel::{ids::SaleSlug, money::Money},
+    platform::secret::ServiceUrl,
+    shop::{inventory::CartState, orders::IdempotencyKey, payments::stripe::Stripe},
     web::{
         countries,
         error::{Code, Problem},
@@ -40,6 +45,16 @@ struct CheckoutPage<'a> {
     filled: &'a Filled,
     problem: Option<&'a Problem>,
     notice: Option<Notice>,
+    /// A card's details are taken by the provider's own script.
+    card: Option<Card<'a>>,
+}
+
+/// What the provider's script must know.
+struct Card<'a> {
+    script: &'a str,
+    publishable_key: &'a str,
+    amount: i64,
+    currency: String,
 }
 
 /// The fields, as the page calls them.
@@ -148,6 +163,7 @@ async fn page(
     let used = problem.is_some_and(|problem| {
         matches!(problem.code(), Code::PaymentDeclined | Code::Invalid | Code::Malformed)
     });
+    let charged = cart.total;
     let now = shown::now(app);
     let fresh = app.ids.unique().simple().to_string();
     let kept = filled.get(KEY);
@@ -163,6 +179,38 @@ async fn page(
         filled,
         problem,
         notice: problem.map(Notice::from),
+        card: card(app, charged),
     };
-    private(&page, problem)
+    let mut reply = private(&page, problem)?;
+    if page.card.is_some() {
+        let policy = policy_with(&app.config.stripe.script_url)?;
+        reply.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    Ok(reply)
+}
+
+/// With Stripe, what its script needs; a cart of nothing needs no card.
+fn card(app: &App, total: Money) -> Option<Card<'_>> {
+    let stripe = &app.config.stripe;
+    let is_stripe = app.payments.current().name() == Stripe::NAME;
+    let amount = Stripe::amount(total).filter(|_| is_stripe && total.amount > 0)?;
+    Some(Card {
+        script: stripe.script_url.expose(),
+        publishable_key: &stripe.publishable_key,
+        amount,
+        currency: total.currency.to_string().to_lowercase(),
+    })
+}
+
+/// The policy of a page that takes a card: the provider's script, its frames and its calls are let
+/// in besides, on this page alone.
+fn policy_with(script: &ServiceUrl) -> Result<HeaderValue, Problem> {
+    let origin = script.origin();
+    let policy = format!(
+        "default-src 'none'; script-src 'self' {origin}; style-src 'self'; img-src 'self' data: {origin} \
+         https://*.stripe.com; connect-src 'self' {origin} https://api.stripe.com \
+         https://*.stripe.com; frame-src {origin} https://*.js.stripe.com https://hooks.stripe.com; \
+         form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    );
+    HeaderValue::try_from(policy).map_err(Problem::internal)
 }

@@ -51,6 +51,11 @@ pub(super) static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
     Asset::new("shop", "js", "text/javascript; charset=utf-8", include_str!("assets/shop.js"))
 });
 
+/// What takes a card's details, on the page of a checkout alone.
+pub(super) static CARD_SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
+    Asset::new("card", "js", "text/javascript; charset=utf-8", include_str!("assets/card.js"))
+});
+
 static ICON: LazyLock<Ready> = LazyLock::new(|| {
     let content_type = HeaderValue::from_static("image/svg+xml");
     Ready::new(include_str!("assets/icon.svg"), content_type, PUBLIC).packed()
@@ -62,7 +67,7 @@ pub async fn asset(request: HttpRequest) -> Result<HttpResponse, Problem> {
     if let Some(style) = accent::stylesheet(name) {
         return Ok(style.reply(&request));
     }
-    let asset = [&STYLE, &SCRIPT].into_iter().find(|asset| asset.name == name);
+    let asset = [&STYLE, &SCRIPT, &CARD_SCRIPT].into_iter().find(|asset| asset.name == name);
     Ok(asset.ok_or_else(|| Problem::not_found("file"))?.ready.reply(&request))
 }
 

@@ -33,6 +33,10 @@ struct OrderPage {
     reason: Option<&'static str>,
     lines: Vec<Line>,
     total: String,
+    /// What was given back, if anything was.
+    refunded: Option<String>,
+    /// Where the bank wants to see the shopper.
+    action: Option<String>,
     created_at: Moment,
     paid_at: Option<Moment>,
     refresh: u32,
@@ -61,6 +65,8 @@ pub async fn show(
         reason: order.reason.as_deref().and_then(in_words),
         lines: lines.map(|line| Line::new(line, catalog.as_deref())).collect(),
         total: order.total.to_string(),
+        refunded: (order.refunded.amount > 0).then(|| order.refunded.to_string()),
+        action: order.payment_action,
         created_at: Moment::new(order.created_at),
         paid_at: order.paid_at.map(Moment::new),
         refresh: if order.status == OrderStatus::Pending { ASK_AGAIN } else { 0 },
@@ -71,7 +77,16 @@ pub async fn show(
 /// Why an order came to nothing. A word that no shopper can make use of is left out.
 fn in_words(reason: &str) -> Option<&'static str> {
     match reason {
-        "card_declined" => Some("The card was refused."),
+        "card_declined" | "payment_failed" => Some("The card was refused."),
+        "insufficient_funds" => Some("The card was refused: there is not enough on it."),
+        "expired_card" => Some("The card has expired."),
+        "incorrect_cvc" | "card_details_wrong" => Some("The card's details were not right."),
+        "card_not_supported" => Some("This kind of card cannot be used."),
+        "authentication_failed" => Some("Your bank did not confirm the payment."),
+        "payment_method_invalid" => Some("This way to pay could not be used again."),
+        "amount_refused" => Some("The amount cannot be charged."),
+        "payment_timeout" => Some("The payment was not confirmed in time."),
+        "cancelled_by_merchant" => Some("The shop cancelled it."),
         "hold_expired" => Some("The cart was not paid in time."),
         "cart_changed" => Some("The cart was changed meanwhile."),
         "cart_empty" => Some("The cart was empty."),

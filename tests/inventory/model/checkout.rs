@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use stampede::{
-    kernel::{ids::Sku, quantity::Quantity},
+    kernel::{
+        ids::{ShopperId, Sku},
+        quantity::Quantity,
+    },
     shop::inventory::{
-        BeginOutcome, Claim, ClaimLine, Freeze, Frozen, SettleOutcome, UnfreezeOutcome,
+        BeginOutcome, Claim, Freeze, Frozen, RestockOutcome, SettleOutcome, UnfreezeOutcome,
     },
 };
 
@@ -79,8 +82,8 @@ impl Model {
                 self.counters(sku).held -= held;
                 self.counters(sku).sold += held;
             }
-            *line =
-                ClaimLine { held: Quantity::ZERO, bought: quantity(i64::from(line.bought) + held) };
+            line.bought = quantity(i64::from(line.bought) + held);
+            line.held = Quantity::ZERO;
         }
         if !frozen.settled {
             self.draw();
@@ -88,6 +91,30 @@ impl Model {
         (claim.frozen, claim.expires_at) = (None, None);
         self.claims.insert(by.shopper, claim);
         UnfreezeOutcome::Done
+    }
+
+    /// `back` says how many of each SKU are on sale again in all.
+    pub(crate) fn restock(&mut self, by: ShopperId, back: &[(Sku, Quantity)]) -> RestockOutcome {
+        let mut claim = self.claims[&by].clone();
+        let missing = |(sku, back): &(Sku, Quantity)| {
+            let line = claim.lines.get(sku).copied().unwrap_or_default();
+            let n = i64::from(*back) - i64::from(line.restocked);
+            (n > 0).then(|| (sku.clone(), n, i64::from(line.bought)))
+        };
+        let missing: Vec<_> = back.iter().filter_map(missing).collect();
+        if missing.iter().any(|(_, n, bought)| bought < n) {
+            return RestockOutcome::NotYet;
+        }
+        for (sku, n, bought) in missing {
+            let line = claim.lines.get_mut(&sku).unwrap();
+            line.bought = quantity(bought - n);
+            line.restocked = quantity(i64::from(line.restocked) + n);
+            self.counters(&sku).sold -= n;
+            self.counters(&sku).available += n;
+            self.draw();
+        }
+        self.claims.insert(by, claim);
+        RestockOutcome::Done
     }
 
     pub(crate) fn abort(&mut self, by: &Freeze) -> UnfreezeOutcome {

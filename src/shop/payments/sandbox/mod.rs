@@ -6,61 +6,60 @@
 
 use std::{str::FromStr, time::Duration};
 
+use async_trait::async_trait;
 use sqlx::PgPool;
-use thiserror::Error;
 
-use super::{Charge, NoAnswer};
-use crate::kernel::{ids::OrderId, money::Money};
+use super::{
+    Booked, Charge, Method, Payment, Provider, ProviderError, Refund, Refunded, TotalRefused,
+    UnknownMethod,
+};
+use crate::kernel::{clock::Timestamp, money::Money};
 
-pub mod store;
+mod store;
 
 /// How the sandbox treats a charge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
+pub enum Card {
     /// Authorised at once.
-    CardOk,
+    Ok,
     /// Declined at once.
-    CardDeclined,
+    Declined,
     /// Authorised, but nobody hears of it before five seconds are over.
-    CardTimeout,
+    Timeout,
     /// Authorised after two seconds.
-    CardSlow,
+    Slow,
 }
 
-/// Not a payment method.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("expected card_ok, card_declined, card_timeout or card_slow")]
-pub struct UnknownMethod;
+impl Card {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::Ok, Self::Declined, Self::Timeout, Self::Slow];
 
-impl Method {
     /// Its name in the interface.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::CardOk => "card_ok",
-            Self::CardDeclined => "card_declined",
-            Self::CardTimeout => "card_timeout",
-            Self::CardSlow => "card_slow",
+            Self::Ok => "card_ok",
+            Self::Declined => "card_declined",
+            Self::Timeout => "card_timeout",
+            Self::Slow => "card_slow",
         }
     }
 
     /// How long until anybody can know the outcome.
     fn known_after(self) -> Duration {
         match self {
-            Self::CardOk | Self::CardDeclined => Duration::ZERO,
-            Self::CardTimeout => Duration::from_secs(5),
-            Self::CardSlow => Duration::from_secs(2),
+            Self::Ok | Self::Declined => Duration::ZERO,
+            Self::Timeout => Duration::from_secs(5),
+            Self::Slow => Duration::from_secs(2),
         }
     }
 }
 
-impl FromStr for Method {
+impl FromStr for Card {
     type Err = UnknownMethod;
     fn from_str(name: &str) -> Result<Self, UnknownMethod> {
-        [Self::CardOk, Self::CardDeclined, Self::CardTimeout, Self::CardSlow]
-            .into_iter()
-            .find(|method| method.as_str() == name)
-            .ok_or(UnknownMethod)
+        let expected = "card_ok, card_declined, card_timeout or card_slow";
+        Self::ALL.into_iter().find(|card| card.as_str() == name).ok_or(UnknownMethod { expected })
     }
 }
 
@@ -72,46 +71,85 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// A provider that keeps its book in `pool`; a caller of [`Self::authorise`] waits for
+    /// Its name, as orders keep it.
+    pub const NAME: &str = "sandbox";
+
+    /// A provider that keeps its book in `pool`; a caller of [`Provider::authorise`] waits for
     /// `timeout` at most.
     #[must_use]
     pub fn new(pool: PgPool, timeout: Duration) -> Self {
         Self { pool, timeout }
     }
+}
 
-    /// Asks for `amount` under `key`. Repeated, it answers for the charge that stands there.
-    pub async fn authorise(
-        &self,
-        key: OrderId,
-        amount: Money,
-        method: Method,
-    ) -> Result<Charge, NoAnswer> {
-        let declined = method == Method::CardDeclined;
-        let open = store::enter(&self.pool, key, amount, declined, method.known_after()).await;
-        let wait = open.map_err(NoAnswer)?;
+#[async_trait]
+impl Provider for Sandbox {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn accepts(&self, method: &Method) -> Result<(), UnknownMethod> {
+        method.as_str().parse::<Card>().map(drop)
+    }
+
+    fn accepts_total(&self, _: Money) -> Result<(), TotalRefused> {
+        Ok(())
+    }
+
+    fn prepares(&self) -> bool {
+        false
+    }
+
+    async fn prepare(&self, payment: &Payment) -> Result<String, ProviderError> {
+        Ok(payment.order.to_string())
+    }
+
+    async fn authorise(&self, payment: &Payment) -> Result<Charge, ProviderError> {
+        let card: Card = payment.method.as_str().parse().map_err(wrong)?;
+        let declined = card == Card::Declined;
+        let (key, amount) = (payment.order, payment.amount);
+        let wait = store::enter(&self.pool, key, amount, declined, card.known_after())
+            .await
+            .map_err(no_answer)?;
         // A caller on a bad line hangs up after his timeout; the charge goes on without him.
         tokio::time::sleep(wait.min(self.timeout)).await;
-        if wait > self.timeout { Ok(Charge::Pending) } else { self.lookup(key).await }
+        if wait > self.timeout { Ok(Charge::Pending) } else { self.lookup(payment).await }
     }
 
-    /// What became of the charge under `key`.
-    pub async fn lookup(&self, key: OrderId) -> Result<Charge, NoAnswer> {
-        store::read(&self.pool, key).await.map_err(NoAnswer)
+    async fn lookup(&self, payment: &Payment) -> Result<Charge, ProviderError> {
+        store::read(&self.pool, payment.order).await.map_err(no_answer)
     }
 
-    /// Takes the money that was set aside. Answers [`Charge::Captured`], also when it was taken
-    /// before; anything else is the state in which there is nothing to take.
-    pub async fn capture(&self, key: OrderId) -> Result<Charge, NoAnswer> {
-        store::capture(&self.pool, key).await.map_err(NoAnswer)?;
-        self.lookup(key).await
+    async fn capture(&self, payment: &Payment) -> Result<Charge, ProviderError> {
+        store::capture(&self.pool, payment.order).await.map_err(no_answer)?;
+        self.lookup(payment).await
     }
 
-    /// Cancels the key, whatever the provider knows of it: what was set aside is released, and an
-    /// authorisation that comes later fails. Answers [`Charge::Voided`], or the state that cannot
-    /// be undone: captured, or declined before, which leaves nothing to release.
-    pub async fn void(&self, key: OrderId) -> Result<Charge, NoAnswer> {
-        store::void(&self.pool, key).await.map_err(NoAnswer)
+    async fn void(&self, payment: &Payment) -> Result<Charge, ProviderError> {
+        store::void(&self.pool, payment.order).await.map_err(no_answer)
     }
+
+    async fn refund(&self, payment: &Payment, refund: Refund) -> Result<Refunded, ProviderError> {
+        store::refund(&self.pool, payment.order, refund).await.map_err(no_answer)
+    }
+
+    async fn book(&self, since: Timestamp) -> Result<Vec<Booked>, ProviderError> {
+        store::book(&self.pool, since).await.map_err(no_answer)
+    }
+}
+
+impl From<Card> for Method {
+    fn from(card: Card) -> Self {
+        Self(card.as_str().to_owned())
+    }
+}
+
+fn no_answer(error: sqlx::Error) -> ProviderError {
+    ProviderError::NoAnswer(error.into())
+}
+
+fn wrong(error: UnknownMethod) -> ProviderError {
+    ProviderError::Wrong(error.into())
 }
 
 #[cfg(test)]
@@ -119,10 +157,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn methods_read_back_from_their_names() {
-        for name in ["card_ok", "card_declined", "card_timeout", "card_slow"] {
-            assert_eq!(name.parse::<Method>().unwrap().as_str(), name);
+    fn cards_read_back_from_their_names() {
+        for card in Card::ALL {
+            assert_eq!(card.as_str().parse(), Ok(card));
         }
-        assert!("card_gold".parse::<Method>().is_err());
+        assert!("card_gold".parse::<Card>().is_err());
     }
 }

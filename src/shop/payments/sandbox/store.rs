@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use sqlx::PgExecutor;
+use sqlx::{PgExecutor, PgPool};
 
-use super::Charge;
-use crate::kernel::{ids::OrderId, money::Money};
+use crate::{
+    kernel::{clock::Timestamp, ids::OrderId, money::Money},
+    shop::payments::{Booked, Charge, Refund, Refunded},
+};
 
 /// Enters a charge unless its key has a row, and says how long until the outcome is known.
 pub(super) async fn enter(
@@ -96,34 +98,77 @@ fn charge(status: &str) -> Result<Charge, sqlx::Error> {
     }
 }
 
-/// Charges and orders that do not account for each other, as sentences. An order whose checkout is
-/// under way is left out.
-pub async fn unaccounted(executor: impl PgExecutor<'_>) -> Result<Vec<String>, sqlx::Error> {
+/// Gives captured money back, once a refund; never more than was captured.
+pub(super) async fn refund(
+    pool: &PgPool,
+    key: OrderId,
+    refund: Refund,
+) -> Result<Refunded, sqlx::Error> {
+    let mut tx = pool.begin().await?;
+    // the charge's row keeps its refunds apart
+    let captured = sqlx::query_scalar!(
+        "SELECT amount FROM sandbox_payments WHERE key = $1 AND status = 'captured' FOR UPDATE",
+        key.0,
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(captured) = captured else {
+        return Ok(Refunded::Refused("nothing was captured".to_owned()));
+    };
+    let before = sqlx::query!(
+        r#"SELECT COALESCE(SUM(amount), 0)::bigint AS "refunded!",
+               COUNT(*) FILTER (WHERE key = $2) AS "known!"
+           FROM sandbox_refunds WHERE payment_key = $1"#,
+        key.0,
+        refund.id,
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    if before.known > 0 {
+        return Ok(Refunded::Done);
+    }
+    if before.refunded + refund.amount.amount > captured {
+        return Ok(Refunded::Refused("more than was captured".to_owned()));
+    }
+    sqlx::query!(
+        "INSERT INTO sandbox_refunds (key, payment_key, amount) VALUES ($1, $2, $3)",
+        refund.id,
+        key.0,
+        refund.amount.amount,
+    )
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(Refunded::Done)
+}
+
+/// Every charge since then. A key that was cancelled before it was used is none.
+pub(super) async fn book(
+    executor: impl PgExecutor<'_>,
+    since: Timestamp,
+) -> Result<Vec<Booked>, sqlx::Error> {
     let rows = sqlx::query!(
-        r#"SELECT COALESCE(o.id, p.key) AS "id!", o.status AS "order_status?", o.total_minor AS "total?",
-               p.status AS "charge_status?", p.amount AS "amount?"
-           FROM orders o FULL JOIN sandbox_payments p ON p.key = o.id
-           LEFT JOIN checkouts c ON c.order_id = COALESCE(o.id, p.key)
-           WHERE c.step IS NOT DISTINCT FROM 'done' AND (
-               (o.status = 'paid') IS DISTINCT FROM (COALESCE(p.status, '') = 'captured')
-               OR (p.status = 'captured' AND p.amount <> o.total_minor)
-               OR p.status = 'authorised'
-           ) OR c.order_id IS NULL AND p.status IN ('authorised', 'captured')
-           LIMIT 1000"#
+        r#"SELECT p.key, p.amount, p.currency, p.status, p.known_at,
+               p.known_at <= clock_timestamp() AS "known!",
+               COALESCE(SUM(r.amount), 0)::bigint AS "refunded!"
+           FROM sandbox_payments p LEFT JOIN sandbox_refunds r ON r.payment_key = p.key
+           WHERE p.known_at >= $1 AND p.currency <> 'XXX'
+           GROUP BY p.key"#,
+        since,
     )
     .fetch_all(executor)
     .await?;
-    Ok(rows
-        .into_iter()
+    rows.into_iter()
         .map(|row| {
-            format!(
-                "{}: order {} of {}, charge {} of {}",
-                OrderId(row.id),
-                row.order_status.as_deref().unwrap_or("none"),
-                row.total.unwrap_or_default(),
-                row.charge_status.as_deref().unwrap_or("none"),
-                row.amount.unwrap_or_default(),
-            )
+            let currency = row.currency.parse().map_err(|e| sqlx::Error::Decode(Box::new(e)))?;
+            Ok(Booked {
+                reference: OrderId(row.key).to_string(),
+                order: Some(OrderId(row.key)),
+                charge: if row.known { charge(&row.status)? } else { Charge::Pending },
+                amount: Money { amount: row.amount, currency },
+                refunded: row.refunded,
+                begun_at: row.known_at,
+            })
         })
-        .collect())
+        .collect()
 }
