@@ -23,6 +23,7 @@ use crate::{
         rabbit::{Rabbit, StreamLimits},
         redis::{Redis, RedisOptions},
         secret::Secret,
+        tls,
     },
     shop::{
         accounts::Sessions,
@@ -101,6 +102,7 @@ impl App {
         clock: Clock,
         progress: opening::Progress,
     ) -> anyhow::Result<Self> {
+        tls::install();
         let metrics = Metrics::new()?;
         let ids = Ids::random();
         let pool = postgres::connect(&config.postgres)?;

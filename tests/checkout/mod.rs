@@ -3,6 +3,9 @@
 mod buying;
 mod check;
 mod dying;
+mod every_step;
 mod keys;
 mod opening;
+mod providers;
+mod schedules;
 mod shop;

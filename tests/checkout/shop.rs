@@ -34,7 +34,7 @@ use stampede::{
         },
         orders::{self, Email, Order, Shipping},
         payments::{
-            Payments,
+            Payments, Provider,
             sandbox::{Card, Sandbox},
         },
         sales::{self, Sale},
@@ -76,6 +76,7 @@ pub(super) struct Shop {
     prefix: String,
     set: Set,
     lease: Duration,
+    clock: Clock,
 }
 
 /// Runs a test in a shop of its own. At its end, whatever the test did, nothing may be half done.
@@ -85,9 +86,7 @@ pub(super) async fn in_shop<F: Future<Output = ()>>(set: Set, test: impl FnOnce(
     let mut admin = PgConnection::connect(&url).await.unwrap();
     let create = format!("CREATE DATABASE {name}");
     sqlx::raw_sql(sqlx::AssertSqlSafe(create)).execute(&mut admin).await.unwrap();
-    let (server, _) = url.rsplit_once('/').unwrap();
-    let pool = PgPoolOptions::new().max_connections(8).connect(&format!("{server}/{name}")).await;
-    let shop = Shop::open(pool.unwrap(), &name, set).await;
+    let shop = Shop::open(connect(&name).await, &name, set).await;
     let outcome = std::panic::AssertUnwindSafe(async {
         test(shop.clone()).await;
         shop.check().await;
@@ -103,15 +102,30 @@ pub(super) async fn in_shop<F: Future<Output = ()>>(set: Set, test: impl FnOnce(
     }
 }
 
+/// Connections to the database of this name.
+pub(super) async fn connect(name: &str) -> PgPool {
+    let url = std::env::var("DATABASE_URL").expect("DATABASE_URL");
+    let (server, _) = url.rsplit_once('/').unwrap();
+    let options = PgPoolOptions::new().max_connections(8);
+    options.connect(&format!("{server}/{name}")).await.unwrap()
+}
+
 impl Shop {
     async fn open(pool: PgPool, name: &str, set: Set) -> Self {
         postgres::migrate(&pool).await.unwrap();
         insert_sale(&pool, set).await;
+        let shop = Self::join(pool, name, set).await;
+        shop.reopen().await;
+        shop
+    }
+
+    /// The shop of this name, as another process has it.
+    pub(super) async fn join(pool: PgPool, name: &str, set: Set) -> Self {
         let sale = sales::store::by_slug(&pool, &"shoes".parse().unwrap()).await.unwrap().unwrap();
         let url = std::env::var("REDIS_URL").expect("REDIS_URL");
         let redis = Redis::new(&url, RedisOptions::default()).unwrap();
         let prefix = format!("{name}:");
-        let shop = Self {
+        Self {
             inventory: Inventory::new(
                 redis.clone(),
                 &prefix,
@@ -126,9 +140,27 @@ impl Shop {
             prefix,
             set,
             lease: Duration::from_secs(10),
-        };
-        shop.reopen().await;
-        shop
+            clock: Clock::system(),
+        }
+    }
+
+    /// The database that other processes join.
+    pub(super) fn name(&self) -> &str {
+        self.prefix.trim_end_matches(':')
+    }
+
+    /// The same shop with another provider.
+    pub(super) fn paying_with(&self, provider: impl Provider + 'static) -> Self {
+        Self { payments: Payments::new(Arc::new(provider), Vec::new()), ..self.clone() }
+    }
+
+    /// The same shop by another clock.
+    pub(super) fn at(&self, clock: Clock) -> Self {
+        Self { clock, ..self.clone() }
+    }
+
+    pub(super) fn sandbox(&self) -> Sandbox {
+        Sandbox::new(self.pool.clone(), self.set.provider)
     }
 
     /// Opens the sale anew: from paper, under the next epoch.
@@ -213,7 +245,7 @@ impl Shop {
             self.inventory.clone(),
             Catalog::new(self.pool.clone()),
             self.payments.clone(),
-            (Clock::system(), Ids::random()),
+            (self.clock.clone(), Ids::random()),
             Settings { lease: self.lease, grace: Duration::from_mins(5) },
             &Metrics::new().unwrap(),
         )

@@ -55,7 +55,8 @@ impl Step {
     ];
 
     /// Its name in the database.
-    pub(super) fn as_str(self) -> &'static str {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Begin => "begin",
             Self::Prepare => "prepare",
