@@ -11,9 +11,10 @@ impl Shop {
     /// when it is paid, and the stock is what claims and orders add up to.
     pub(super) async fn check(&self) {
         assert_eq!(self.count("checkouts WHERE step <> 'done'").await, 0, "open checkouts");
-        let at_odds = "orders o LEFT JOIN sandbox_payments p ON p.key = o.id WHERE CASE o.status
+        let at_odds = "orders o LEFT JOIN sandbox_payments p ON p.key = o.id WHERE o.provider = 'sandbox' AND CASE o.status
             WHEN 'paid' THEN o.total_minor > 0 AND
                 (p.status, p.amount) IS DISTINCT FROM ('captured', o.total_minor)
+            WHEN 'refunded' THEN o.total_minor > 0 AND p.status <> 'captured'
             WHEN 'pending' THEN true
             ELSE p.status NOT IN ('declined', 'voided') END";
         assert_eq!(self.count(at_odds).await, 0, "orders and charges");

@@ -9,3 +9,4 @@ mod opening;
 mod providers;
 mod schedules;
 mod shop;
+mod stripe;

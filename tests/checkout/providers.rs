@@ -8,6 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
+use sqlx::PgPool;
 use stampede::{
     kernel::{clock::Timestamp, money::Money},
     shop::payments::{
@@ -35,6 +36,8 @@ pub(super) struct Line {
     dice: Arc<Mutex<StdRng>>,
     /// Of ten requests, how many go astray.
     odds: u32,
+    /// A void releases what is set aside, and that is all: the key is not cancelled.
+    forgets_voids: Option<PgPool>,
 }
 
 impl Line {
@@ -44,7 +47,17 @@ impl Line {
     }
 
     pub(super) fn bad(sandbox: Sandbox, odds: u32, seed: u64) -> Self {
-        Self { sandbox, dice: Arc::new(Mutex::new(StdRng::seed_from_u64(seed))), odds }
+        Self {
+            sandbox,
+            dice: Arc::new(Mutex::new(StdRng::seed_from_u64(seed))),
+            odds,
+            forgets_voids: None,
+        }
+    }
+
+    /// The negative control: a provider that a late authorisation still reaches after a void.
+    pub(super) fn forgetting_voids(self, pool: PgPool) -> Self {
+        Self { forgets_voids: Some(pool), ..self }
     }
 
     fn road(&self) -> Road {
@@ -127,6 +140,14 @@ impl Provider for Line {
 
     async fn void(&self, payment: &Payment) -> Result<Charge, ProviderError> {
         let payment = payment.clone();
+        if let Some(pool) = &self.forgets_voids {
+            sqlx::query("DELETE FROM sandbox_payments WHERE key = $1")
+                .bind(payment.order.0)
+                .execute(pool)
+                .await
+                .unwrap();
+            return Ok(Charge::Voided);
+        }
         self.send(|sandbox| async move { sandbox.void(&payment).await }).await
     }
 
