@@ -5,6 +5,7 @@ mod cart;
 mod checkout;
 mod document;
 mod foreign;
+mod notices;
 mod phases;
 mod public;
 mod session;

@@ -1,5 +1,7 @@
 //! Stripe, scripted: what the adapter says, and what becomes of purchases whatever it answers.
 
+mod mock;
+mod notices;
 mod refunding;
 mod server;
 
