@@ -3,6 +3,7 @@
 //! A loop rides out what passes (a server away, a lock held elsewhere) and logs it once a change;
 //! it ends only when the process leaves.
 
+pub mod auditor;
 pub mod cart_writer;
 pub mod checkout_resumer;
 pub mod hold_expirer;
@@ -56,17 +57,20 @@ pub enum Role {
     CheckoutResumer,
     /// Handles what payment providers tell us by themselves
     PaymentNotices,
+    /// Compares stock, orders and payments every few minutes
+    Auditor,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::CartWriter,
         Self::StockKeeper,
         Self::StockFlusher,
         Self::HoldExpirer,
         Self::CheckoutResumer,
         Self::PaymentNotices,
+        Self::Auditor,
     ];
 
     /// The role's name, as the command line has it.
@@ -79,6 +83,7 @@ impl Role {
             Self::HoldExpirer => "hold-expirer",
             Self::CheckoutResumer => "checkout-resumer",
             Self::PaymentNotices => "payment-notices",
+            Self::Auditor => "auditor",
         }
     }
 
@@ -97,6 +102,7 @@ impl Role {
             Self::HoldExpirer => boxed(hold_expirer::run(app, shutdown)),
             Self::CheckoutResumer => boxed(checkout_resumer::run(app, shutdown)),
             Self::PaymentNotices => boxed(payment_notices::run(app, shutdown)),
+            Self::Auditor => boxed(auditor::run(app, shutdown)),
         }
     }
 }

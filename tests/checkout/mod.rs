@@ -2,6 +2,7 @@
 
 mod buying;
 mod check;
+mod commands;
 mod dying;
 mod every_step;
 mod keys;

@@ -72,6 +72,7 @@ fn durations(config: &Config, key: &str) -> Result<(), String> {
         "checkout.lease" => config.checkout.lease,
         "checkout.provider_timeout" => config.checkout.provider_timeout,
         "checkout.resume_interval" => config.checkout.resume_interval,
+        "audit.interval" => config.audit.interval,
         "shutdown.timeout" => config.shutdown.timeout,
         _ => return Ok(()),
     };

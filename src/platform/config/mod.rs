@@ -4,11 +4,13 @@
 //! the list of what exists, so a variable that begins with `STAMPEDE_` and is not in it is an
 //! error. Sections are typed, and hold nothing that a later reader would have to check again.
 
+mod audit;
 mod check;
 mod load;
 mod sections;
 mod stripe;
 
+pub use audit::Audit;
 pub use load::ConfigError;
 pub use sections::{
     Cart, Checkout, Log, LogFormat, Ops, Payments, Postgres, Provider, Rabbit, Redis, Shutdown,
@@ -44,6 +46,8 @@ pub struct Config {
     pub payments: Payments,
     /// Stripe, when it moves the money.
     pub stripe: Stripe,
+    /// The audit that runs by itself.
+    pub audit: Audit,
     /// Leaving.
     pub shutdown: Shutdown,
 }
