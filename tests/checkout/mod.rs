@@ -10,4 +10,4 @@ mod opening;
 mod providers;
 mod schedules;
 mod shop;
-mod stripe;
+pub(crate) mod stripe;

@@ -4,6 +4,7 @@
 mod axe;
 mod browser;
 mod buying;
+mod card;
 mod forms;
 mod head;
 mod hostile;

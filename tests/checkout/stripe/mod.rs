@@ -3,7 +3,7 @@
 mod mock;
 mod notices;
 mod refunding;
-mod server;
+pub(crate) mod server;
 
 use std::{
     sync::{

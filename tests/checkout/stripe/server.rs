@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 /// What goes wrong with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     /// It takes place; the answer never comes.
     Silence,
     /// It does not take place, and no answer comes.
@@ -32,12 +32,12 @@ pub(super) enum Trouble {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Seen {
-    pub(super) verb: String,
-    pub(super) path: String,
-    pub(super) form: BTreeMap<String, String>,
-    pub(super) key: Option<String>,
-    pub(super) version: Option<String>,
+pub(crate) struct Seen {
+    pub(crate) verb: String,
+    pub(crate) path: String,
+    pub(crate) form: BTreeMap<String, String>,
+    pub(crate) key: Option<String>,
+    pub(crate) version: Option<String>,
 }
 
 #[derive(Default)]
@@ -51,16 +51,44 @@ struct State {
 }
 
 #[derive(Clone)]
-pub(super) struct Server {
-    pub(super) url: String,
+pub(crate) struct Server {
+    pub(crate) url: String,
     state: Arc<Mutex<State>>,
 }
+
+/// What stands for Stripe's own script: a field into which a test writes the token that comes of it.
+const SCRIPT: &str = r#"
+window.Stripe = (key) => ({
+  elements: ({ amount, currency }) => ({
+    create: () => ({
+      mount: (place) => {
+        place.textContent = `Card fields of ${key}: ${amount} ${currency}`;
+        const label = document.createElement("label");
+        label.textContent = " Token ";
+        const field = document.createElement("input");
+        field.name = "the-card";
+        label.append(field);
+        place.append(label);
+      },
+    }),
+    submit: async () => {
+      const wrong = document.querySelector("[name=the-card]").value === "wrong";
+      return wrong ? { error: { message: "Your card number is incomplete." } } : {};
+    },
+  }),
+  createConfirmationToken: async () => {
+    const field = document.querySelector("[name=the-card]");
+    field.disabled = true;
+    return { confirmationToken: { id: field.value } };
+  },
+});
+"#;
 
 /// Longer than any client of a test waits.
 const FOR_EVER: Duration = Duration::from_secs(20);
 
 impl Server {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let server = Self { url, state: Arc::default() };
@@ -77,21 +105,21 @@ impl Server {
     }
 
     /// The next request whose path ends so has this trouble.
-    pub(super) fn trouble(&self, path: &'static str, trouble: Trouble) {
+    pub(crate) fn trouble(&self, path: &'static str, trouble: Trouble) {
         self.state.lock().unwrap().troubles.push_back((path, trouble));
     }
 
-    pub(super) fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.state.lock().unwrap().seen.clone()
     }
 
     /// Requests of this verb whose path ends so.
-    pub(super) fn count(&self, verb: &str, path: &str) -> usize {
+    pub(crate) fn count(&self, verb: &str, path: &str) -> usize {
         self.seen().iter().filter(|seen| seen.verb == verb && seen.path.ends_with(path)).count()
     }
 
     /// What the shopper does at his bank.
-    pub(super) fn bank(&self, confirms: bool) {
+    pub(crate) fn bank(&self, confirms: bool) {
         let mut state = self.state.lock().unwrap();
         for intent in state.intents.values_mut().filter(|i| i["status"] == "requires_action") {
             intent["next_action"] = Value::Null;
@@ -107,19 +135,19 @@ impl Server {
     }
 
     /// Every intent's status, as the book has it.
-    pub(super) fn statuses(&self) -> Vec<String> {
+    pub(crate) fn statuses(&self) -> Vec<String> {
         let state = self.state.lock().unwrap();
         state.intents.values().map(|intent| intent["status"].as_str().unwrap().to_owned()).collect()
     }
 
     /// What was given back of all intents.
-    pub(super) fn refunded(&self) -> i64 {
+    pub(crate) fn refunded(&self) -> i64 {
         let state = self.state.lock().unwrap();
         state.refunds.iter().map(|refund| refund["amount"].as_i64().unwrap()).sum()
     }
 
     /// A refund that somebody made in Stripe's own dashboard.
-    pub(super) fn refund_past_the_shop(&self, amount: i64) {
+    pub(crate) fn refund_past_the_shop(&self, amount: i64) {
         let mut state = self.state.lock().unwrap();
         let id = state.intents.keys().next().unwrap().clone();
         state.refund(&id, amount, json!({}));
@@ -127,7 +155,7 @@ impl Server {
 
     /// Intents are authorised for which no order of the shop accounts; a day later, when idempotency
     /// keys are forgotten.
-    pub(super) fn authorise_past_the_shop(&self) {
+    pub(crate) fn authorise_past_the_shop(&self) {
         let mut state = self.state.lock().unwrap();
         state.keys.clear();
         for intent in state.intents.values_mut() {
@@ -149,6 +177,9 @@ async fn answer(request: HttpRequest, body: Bytes, server: Data<Server>) -> Http
         key: header("idempotency-key"),
         version: header("stripe-version"),
     };
+    if seen.path == "/stripe.js" {
+        return HttpResponse::Ok().content_type("text/javascript").body(SCRIPT);
+    }
     let trouble = {
         let mut state = server.state.lock().unwrap();
         state.seen.push(seen.clone());
@@ -258,9 +289,9 @@ impl State {
         let next = match (verb, status.as_str()) {
             ("confirm", "requires_payment_method") => {
                 let method = form.get("payment_method").or(form.get("confirmation_token")).unwrap();
-                assert!(form["return_url"].starts_with("https://shop.example/orders/ord_"));
+                assert!(form["return_url"].contains("/orders/ord_"));
                 match method.as_str() {
-                    "pm_declined" => {
+                    "pm_declined" | "ctoken_declined" => {
                         let refusal = json!({ "type": "card_error", "code": "card_declined",
                             "decline_code": "insufficient_funds" });
                         intent["last_payment_error"] = refusal.clone();
@@ -273,7 +304,7 @@ impl State {
                             "code": "resource_missing", "param": "payment_method" } }),
                         );
                     }
-                    "pm_bank" => {
+                    "pm_bank" | "ctoken_bank" => {
                         intent["next_action"] = json!({
                             "type": "redirect_to_url",
                             "redirect_to_url": { "url": "https://bank.example/3ds" },

@@ -6,7 +6,7 @@
   const place = document.querySelector("[data-card]");
   const form = place?.closest("form");
   if (!form || typeof Stripe !== "function") return;
-  const token = form.elements.namedItem("payment.method");
+  const token = form.querySelector("input[name='payment.method']");
   const press = form.querySelector("button[type=submit]");
   const fault = form.querySelector("[data-card-fault]");
 
@@ -61,7 +61,8 @@
       return;
     }
     token.value = answer.confirmationToken.id;
-    form.requestSubmit(press);
+    // a form is not sent from within its own sending, which may not be over yet
+    setTimeout(() => form.requestSubmit(press));
   }, true);
 
   // Back from the next page a token is used up.
