@@ -40,7 +40,7 @@ local function raise(shopper, claim, at, sku, more)
   claims[shopper] = claim
   changed(shopper, claim)
   unit[AVAILABLE], unit[HELD] = unit[AVAILABLE] - more, unit[HELD] + more
-  unit[TAKEN] = unit[TAKEN] + more
+  unit[TAKEN], unit[LINES] = unit[TAKEN] + more, (unit[LINES] or 0) + 1
   dirty_units[sku] = true
   seq = seq + 1
   return held == 0 and CREATED or RAISED, seq, claim.expires

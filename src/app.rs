@@ -11,6 +11,7 @@ use crate::{
         checkout::{self, Checkout},
         opening::{self, Opening, Patience},
         sale_terms::SaleTerms,
+        statistics::Statistics,
     },
     kernel::{clock::Clock, ids::Ids},
     platform::{
@@ -78,6 +79,8 @@ pub struct App {
     pub opening: Opening,
     /// Totals and terms.
     pub sale_terms: SaleTerms,
+    /// What happened to orders, minute by minute.
+    pub statistics: Statistics,
 }
 
 impl App {
@@ -150,6 +153,7 @@ impl App {
                 clock.clone(),
                 config.checkout.grace,
             ),
+            statistics: Statistics::new(pool.clone()),
             sessions: sessions(&config, &ids)?,
             ids,
             config: Arc::new(config),

@@ -7,6 +7,7 @@ pub mod checkout;
 pub mod opening;
 pub mod reconciliation;
 pub mod sale_terms;
+pub mod statistics;
 pub mod stock_flush;
 
 use std::time::Duration;

@@ -6,6 +6,7 @@
 pub mod cart_writer;
 pub mod checkout_resumer;
 pub mod hold_expirer;
+pub mod statistics;
 pub mod stock_flusher;
 pub mod stock_keeper;
 pub mod stream_watch;
@@ -53,16 +54,19 @@ pub enum Role {
     HoldExpirer,
     /// Finishes checkouts that nobody owns any more
     CheckoutResumer,
+    /// Counts what happened to orders, minute by minute
+    Statistics,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::CartWriter,
         Self::StockKeeper,
         Self::StockFlusher,
         Self::HoldExpirer,
         Self::CheckoutResumer,
+        Self::Statistics,
     ];
 
     /// The role's name, as the command line has it.
@@ -74,6 +78,7 @@ impl Role {
             Self::StockFlusher => "stock-flusher",
             Self::HoldExpirer => "hold-expirer",
             Self::CheckoutResumer => "checkout-resumer",
+            Self::Statistics => "statistics",
         }
     }
 
@@ -91,6 +96,7 @@ impl Role {
             Self::StockFlusher => boxed(stock_flusher::run(app, shutdown)),
             Self::HoldExpirer => boxed(hold_expirer::run(app, shutdown)),
             Self::CheckoutResumer => boxed(checkout_resumer::run(app, shutdown)),
+            Self::Statistics => boxed(statistics::run(app, shutdown)),
         }
     }
 }

@@ -178,6 +178,7 @@ impl Model {
             units.available -= more;
             units.held += more;
             units.taken += more;
+            units.lines += 1;
         } else if more < 0 {
             self.give(&line, -more);
             claimed.returned.push(line.version);

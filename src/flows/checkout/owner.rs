@@ -119,7 +119,7 @@ impl Checkout {
             Record::StepAlone | Record::Settled(_) => {}
             Record::Paid(zero) => {
                 let (paid, now) = (OrderStatus::Paid, self.clock.now());
-                orders::store::conclude(&mut *tx, saga.order, paid, None, Some(now)).await?;
+                orders::store::conclude(&mut *tx, saga.order, paid, None, now).await?;
                 cart::store::upsert(&mut tx, saga.sale, zero).await?;
             }
             Record::Undo(ending) => store::set_ending(&mut *tx, saga.order, ending).await?,
@@ -132,8 +132,8 @@ impl Checkout {
                 let ending = saga.ending.as_ref().ok_or_else(|| {
                     Stop::Broken(anyhow::anyhow!("an undone checkout without an ending"))
                 })?;
-                let reason = Some(ending.reason.as_str());
-                orders::store::conclude(&mut *tx, saga.order, ending.status, reason, None).await?;
+                let (reason, now) = (Some(ending.reason.as_str()), self.clock.now());
+                orders::store::conclude(&mut *tx, saga.order, ending.status, reason, now).await?;
             }
         }
         tx.commit().await?;

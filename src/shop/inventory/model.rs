@@ -291,6 +291,8 @@ pub struct Units {
     pub given: i64,
     /// Running sum of units that ran out since the opening.
     pub expired: i64,
+    /// Running count of the times a line was set to more since the opening.
+    pub lines: i64,
 }
 
 /// One moment of a bucket's stock.
