@@ -96,8 +96,7 @@ impl App {
         clock: Clock,
         progress: opening::Progress,
     ) -> anyhow::Result<Self> {
-        let metrics = Metrics::new()?;
-        let ids = Ids::random();
+        let (metrics, ids) = (Metrics::new()?, Ids::random());
         let pool = postgres::connect(&config.postgres)?;
         let redis = Redis::new(
             config.redis.url.expose(),

@@ -1,8 +1,8 @@
 //! What became of a sale, gathered in one snapshot of the database.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use super::Statistics;
 use crate::{
@@ -90,8 +90,10 @@ pub struct OrderSums {
 pub struct SkuReport {
     /// Its name.
     pub sku: Sku,
-    /// Product and label.
-    pub title: String,
+    /// Its product's title; none when the sale no longer has it.
+    pub product: Option<String>,
+    /// Which of the product's.
+    pub label: String,
     /// Units in all.
     pub total: i64,
     /// Taken, given back, run out.
@@ -117,11 +119,7 @@ impl Report {
 
 impl Statistics {
     /// Counts a sale once more and says what became of it; `None` when there is no such sale.
-    pub async fn report(
-        &self,
-        slug: &SaleSlug,
-        now: Timestamp,
-    ) -> anyhow::Result<Option<Report>> {
+    pub async fn report(&self, slug: &SaleSlug, now: Timestamp) -> anyhow::Result<Option<Report>> {
         let Some(sale) = sales::store::by_slug(&self.pool, slug).await? else { return Ok(None) };
         self.recount(sale.id).await?;
         gather(&self.pool, sale, now).await.map(Some)
@@ -145,40 +143,7 @@ async fn gather(pool: &PgPool, sale: Sale, now: Timestamp) -> anyhow::Result<Rep
     }
     moments.retain(|at, moment| *moment != Moment::new(*at));
 
-    let mut stories = inventory::store::stories(&mut *tx, sale.id).await?;
-    let mut sold = sums::by_sku(&mut *tx, sale.id).await?;
-    let mut items = Vec::new();
-    for product in catalog::store::products(&mut *tx, sale.id, sale.currency).await? {
-        for item in product.skus {
-            let story = stories.remove(&item.sku).unwrap_or_default();
-            items.push(SkuReport {
-                title: format!("{} – {}", product.title, item.label),
-                total: item.total,
-                stock: story.sums,
-                sold: sold.remove(&item.sku).unwrap_or_default(),
-                sold_out_first: story.first_at,
-                sold_out_since: story.since,
-                sku: item.sku,
-            });
-        }
-    }
-    let gone: std::collections::BTreeSet<Sku> =
-        stories.keys().chain(sold.keys()).cloned().collect();
-    for sku in gone {
-        let story = stories.remove(&sku).unwrap_or_default();
-        let sold = sold.remove(&sku).unwrap_or_default();
-        if (story.sums, sold) != Default::default() {
-            items.push(SkuReport {
-                title: "(no longer in the sale)".to_owned(),
-                total: 0,
-                stock: story.sums,
-                sold,
-                sold_out_first: None,
-                sold_out_since: None,
-                sku,
-            });
-        }
-    }
+    let items = items(&mut tx, &sale).await?;
     let (refunds_open, refunds_failed) = sums::open_refunds(&mut *tx, sale.id).await?;
     let units = items.iter().map(|item| item.sold.units).sum();
     let mut orders = OrderSums { units, refunds_open, refunds_failed, ..OrderSums::default() };
@@ -198,6 +163,46 @@ async fn gather(pool: &PgPool, sale: Sale, now: Timestamp) -> anyhow::Result<Rep
     };
     tx.rollback().await?;
     Ok(report)
+}
+
+/// The SKUs of a sale's file, and those that it no longer has but of which something is known.
+async fn items(conn: &mut PgConnection, sale: &Sale) -> sqlx::Result<Vec<SkuReport>> {
+    let mut stories = inventory::store::stories(&mut *conn, sale.id).await?;
+    let mut sold = sums::by_sku(&mut *conn, sale.id).await?;
+    let mut items = Vec::new();
+    for product in catalog::store::products(&mut *conn, sale.id, sale.currency).await? {
+        for item in product.skus {
+            let story = stories.remove(&item.sku).unwrap_or_default();
+            items.push(SkuReport {
+                product: Some(product.title.clone()),
+                label: item.label,
+                total: item.total,
+                stock: story.sums,
+                sold: sold.remove(&item.sku).unwrap_or_default(),
+                sold_out_first: story.first_at,
+                sold_out_since: story.since,
+                sku: item.sku,
+            });
+        }
+    }
+    let gone: BTreeSet<Sku> = stories.keys().chain(sold.keys()).cloned().collect();
+    for sku in gone {
+        let story = stories.remove(&sku).unwrap_or_default();
+        let sold = sold.remove(&sku).unwrap_or_default();
+        if (story.sums, sold) != Default::default() {
+            items.push(SkuReport {
+                product: None,
+                label: String::new(),
+                total: 0,
+                stock: story.sums,
+                sold,
+                sold_out_first: None,
+                sold_out_since: None,
+                sku,
+            });
+        }
+    }
+    Ok(items)
 }
 
 impl Moment {

@@ -50,10 +50,7 @@ pub async fn by_status(
 }
 
 /// What was paid of each SKU.
-pub async fn by_sku(
-    db: impl PgExecutor<'_>,
-    sale: SaleId,
-) -> sqlx::Result<BTreeMap<Sku, SkuSums>> {
+pub async fn by_sku(db: impl PgExecutor<'_>, sale: SaleId) -> sqlx::Result<BTreeMap<Sku, SkuSums>> {
     let rows = sqlx::query!(
         r#"SELECT l.sku, sum(l.quantity)::bigint AS "units!",
                sum(l.quantity * l.unit_price_minor)::bigint AS "revenue!",
@@ -71,10 +68,7 @@ pub async fn by_sku(
 }
 
 /// Reasons for which orders came to nothing, the most frequent first.
-pub async fn reasons(
-    db: impl PgExecutor<'_>,
-    sale: SaleId,
-) -> sqlx::Result<Vec<(String, i64)>> {
+pub async fn reasons(db: impl PgExecutor<'_>, sale: SaleId) -> sqlx::Result<Vec<(String, i64)>> {
     let rows = sqlx::query!(
         r#"SELECT COALESCE(reason, status) AS "reason!", count(*) AS "orders!" FROM orders
            WHERE sale_id = $1 AND status IN ('declined', 'cancelled')
