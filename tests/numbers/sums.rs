@@ -2,7 +2,10 @@
 
 use stampede::{
     kernel::ids::Sku,
-    shop::inventory::store::{self, SkuStory, Sums},
+    shop::inventory::{
+        store::CountsVersion,
+        sums::{self, SkuStory, Sums},
+    },
 };
 
 use super::sale_id;
@@ -10,7 +13,7 @@ use crate::harness::{Plan, SALE, Servers, Shop, until};
 
 async fn story(shop: &Shop, sku: &str) -> SkuStory {
     let sku: Sku = sku.parse().unwrap();
-    let stories = store::stories(&shop.app.pool, sale_id(shop).await).await.unwrap();
+    let stories = sums::stories(&shop.app.pool, sale_id(shop).await).await.unwrap();
     stories.get(&sku).copied().unwrap_or_default()
 }
 
@@ -47,8 +50,8 @@ async fn lines_and_units_are_counted_once_and_across_a_lost_redis() {
     until_kept(&shop, "CAP", Sums { lines: 3, taken: 7, given: 1, expired: 0 }).await;
 
     let sale = sale_id(&shop).await;
-    assert_eq!(store::reopenings(&shop.app.pool, sale).await.unwrap(), 1);
-    let by_minute = store::sums_by_minute(&shop.app.pool, sale).await.unwrap();
+    assert_eq!(sums::reopenings(&shop.app.pool, sale).await.unwrap(), 1);
+    let by_minute = sums::by_minute(&shop.app.pool, sale).await.unwrap();
     let all = by_minute.iter().fold(Sums::default(), |all, (_, one)| all + *one);
     assert_eq!(all, Sums { lines: 3, taken: 7, given: 1, expired: 0 });
     shop.close().await;
@@ -82,7 +85,7 @@ async fn sums_from_a_late_flusher_change_nothing() {
     let shop = super::paper().await;
     let sale = sale_id(&shop).await;
     let flush = async |epoch: i64, seq: i64, seconds: i64, taken: i64| {
-        let version = store::CountsVersion {
+        let version = CountsVersion {
             sale,
             bucket: 0,
             epoch: stampede::kernel::version::Epoch(epoch),
@@ -98,7 +101,7 @@ async fn sums_from_a_late_flusher_change_nothing() {
         };
         let mut conn = shop.app.pool.acquire().await.unwrap();
         let counts = [("CAP".parse().unwrap(), units)];
-        store::write_sums(&mut conn, version, &counts).await.unwrap();
+        sums::write(&mut conn, version, &counts).await.unwrap();
     };
     flush(1, 5, 10, 5).await;
     flush(1, 3, 20, 3).await; // older, in the same minute
@@ -106,7 +109,7 @@ async fn sums_from_a_late_flusher_change_nothing() {
     flush(1, 8, 130, 8).await;
     flush(2, 1, 140, 10).await; // a new epoch begins at 0
     flush(1, 9, 150, 8).await; // and an old one cannot bring the size back
-    let by_minute = store::sums_by_minute(&shop.app.pool, sale).await.unwrap();
+    let by_minute = sums::by_minute(&shop.app.pool, sale).await.unwrap();
     let taken: Vec<_> = by_minute.iter().map(|(at, sums)| (*at, sums.taken)).collect();
     assert_eq!(taken, [(super::at(0), 5), (super::at(60), 0), (super::at(120), 13)]);
     let kept = story(&shop, "CAP").await;

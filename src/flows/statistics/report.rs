@@ -14,7 +14,7 @@ use crate::{
     platform::postgres,
     shop::{
         catalog,
-        inventory::{self, store::Sums},
+        inventory::{self, sums::Sums},
         orders::{OrderStatus, sums},
         sales::{self, Phase, Sale},
         statistics::store,
@@ -137,7 +137,7 @@ async fn gather(pool: &PgPool, sale: Sale, now: Timestamp) -> anyhow::Result<Rep
         (moment.refunds, moment.refunded) = (minute.refunds, minute.refunded);
     }
     let mut stock = Sums::default();
-    for (at, of_minute) in inventory::store::sums_by_minute(&mut *tx, sale.id).await? {
+    for (at, of_minute) in inventory::sums::by_minute(&mut *tx, sale.id).await? {
         moments.entry(at).or_insert_with(|| Moment::new(at)).stock = of_minute;
         stock = stock + of_minute;
     }
@@ -158,7 +158,7 @@ async fn gather(pool: &PgPool, sale: Sale, now: Timestamp) -> anyhow::Result<Rep
         stock,
         orders,
         reasons: sums::reasons(&mut *tx, sale.id).await?,
-        reopenings: inventory::store::reopenings(&mut *tx, sale.id).await?,
+        reopenings: inventory::sums::reopenings(&mut *tx, sale.id).await?,
         sale,
     };
     tx.rollback().await?;
@@ -167,7 +167,7 @@ async fn gather(pool: &PgPool, sale: Sale, now: Timestamp) -> anyhow::Result<Rep
 
 /// The SKUs of a sale's file, and those that it no longer has but of which something is known.
 async fn items(conn: &mut PgConnection, sale: &Sale) -> sqlx::Result<Vec<SkuReport>> {
-    let mut stories = inventory::store::stories(&mut *conn, sale.id).await?;
+    let mut stories = inventory::sums::stories(&mut *conn, sale.id).await?;
     let mut sold = sums::by_sku(&mut *conn, sale.id).await?;
     let mut items = Vec::new();
     for product in catalog::store::products(&mut *conn, sale.id, sale.currency).await? {
