@@ -146,7 +146,7 @@ mod tests {
     fn what_somebody_typed_is_no_formula() {
         for bad in ["=1+1", "+49", "-2", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1"] {
             let cells = [Cell::Text(bad.into()), Cell::Missing, Cell::Missing, Cell::Missing];
-            let mut read = csv::ReaderBuilder::new();
+            let read = csv::ReaderBuilder::new();
             let written = written(Format::Csv, &cells);
             let row = read.from_reader(written.as_bytes()).records().next().unwrap().unwrap();
             assert_eq!(&row[0], format!("'{bad}"), "{bad:?}");

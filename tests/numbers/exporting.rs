@@ -44,7 +44,7 @@ async fn read_slowly(mut process: Child, meanwhile: impl AsyncFnOnce()) -> (Vec<
     for line in lines {
         rows.push(line.unwrap());
         // it has not ended while there is more to read than a pipe holds
-        if rows.len() % 500 == 0 {
+        if rows.len().is_multiple_of(500) {
             peak = peak.max(peak_kib(&process));
         }
     }

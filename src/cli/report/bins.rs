@@ -46,6 +46,15 @@ impl Bins {
         Self { step: TimeDelta::minutes(step), steps }
     }
 
+    /// The first `count` minutes one by one, if these steps are longer and there is more to tell.
+    pub(super) fn first(&self, moments: &[Moment], count: usize) -> Option<Self> {
+        let minutes = i64::try_from(count).unwrap_or(i64::MAX);
+        let end = moments.first()?.at + TimeDelta::try_minutes(minutes)?;
+        let first: Vec<_> = moments.iter().take_while(|moment| moment.at < end).copied().collect();
+        let longer = self.step > TimeDelta::minutes(1) && first.len() > 1;
+        longer.then(|| Self::of(&first, 1, count))
+    }
+
     /// The largest value of a series.
     pub(super) fn most(&self, of: impl Fn(&Moment) -> i64) -> i64 {
         self.steps.iter().map(of).max().unwrap_or_default()
@@ -63,6 +72,16 @@ impl Bins {
             (false, false) => "%H:%M",
         };
         at.format(format).to_string()
+    }
+
+    /// `a minute`, `an hour`, `10 minutes`
+    pub(super) fn a_step(&self) -> String {
+        let name = self.step_name();
+        match &*name {
+            "hour" => format!("an {name}"),
+            "minute" | "day" | "week" => format!("a {name}"),
+            _ => name,
+        }
     }
 
     /// The length of a step in words.

@@ -13,6 +13,8 @@ use crate::flows::statistics::{Moment, Report, SkuReport};
 const MOST_BARS: usize = 120;
 /// Fewer would be slabs.
 const FEWEST_BARS: usize = 12;
+/// The first hour, in minutes.
+const OPENING: usize = 60;
 /// Height of a chart in its own units.
 const HEIGHT: i64 = 1000;
 /// What is more than nothing is seen.
@@ -30,8 +32,7 @@ struct Page<'a> {
     figures: Vec<Figure>,
     funnel: Vec<Part>,
     charts: Vec<Chart>,
-    step: String,
-    steps: Vec<Step>,
+    tables: Vec<Table>,
     products: Vec<Product>,
     items: Vec<Item>,
     outcomes: Vec<(String, String)>,
@@ -65,6 +66,8 @@ struct Chart {
     told: String,
     /// The value of the upper edge.
     top: String,
+    /// How long a bar is, with its article.
+    step: String,
     marks: Vec<String>,
     bars: Vec<Bar>,
     width: usize,
@@ -77,8 +80,14 @@ struct Bar {
     label: String,
 }
 
-/// A row of the table beneath the charts.
-struct Step {
+/// What charts show, in figures.
+struct Table {
+    name: String,
+    columns: &'static [&'static str],
+    rows: Vec<Row>,
+}
+
+struct Row {
     at: String,
     cells: Vec<String>,
 }
@@ -102,7 +111,7 @@ struct Item {
 /// The page.
 pub(super) fn render(report: &Report) -> askama::Result<String> {
     let sale = &report.sale;
-    let bins = Bins::of(&report.moments, FEWEST_BARS, MOST_BARS);
+    let times = Times::of(report);
     let page = Page {
         title: &sale.title,
         slug: sale.slug.as_str(),
@@ -112,14 +121,8 @@ pub(super) fn render(report: &Report) -> askama::Result<String> {
         is_over: report.phase == crate::shop::sales::Phase::Ended,
         figures: figures(report),
         funnel: funnel(report),
-        charts: charts(report, &bins),
-        step: bins.step_name(),
-        steps: bins
-            .steps
-            .iter()
-            .filter(|bin| **bin != Moment::new(bin.at))
-            .map(|bin| step(report, bin))
-            .collect(),
+        charts: times.charts(report),
+        tables: times.tables(report),
         products: products(report),
         items: report.items.iter().map(|item| entry(report, item)).collect(),
         outcomes: outcomes(report),
@@ -174,22 +177,92 @@ fn funnel(report: &Report) -> Vec<Part> {
     ]
 }
 
-fn charts(report: &Report, bins: &Bins) -> Vec<Chart> {
-    let money = |amount: i64| report.money(amount).to_string();
-    let all = [
-        chart(bins, ("taken", "Units taken into carts", "taken"), |bin| bin.stock.taken, &count),
-        chart(bins, ("paid", "Orders paid", "paid"), |bin| bin.orders, &count),
-        chart(bins, ("revenue", "Revenue", "paid"), |bin| bin.revenue, &money),
-        chart(bins, ("late", "Units that ran out unpaid", "late"), |bin| bin.stock.expired, &count),
-        chart(
-            bins,
-            ("failed", "Orders that came to nothing", "bad"),
-            |bin| bin.declined + bin.cancelled,
-            &count,
-        ),
-        chart(bins, ("refunded", "Money given back", "bad"), |bin| bin.refunded, &money),
-    ];
-    all.into_iter().flatten().collect()
+/// What happened, in the steps of time that suit it.
+struct Times {
+    /// Taking and paying.
+    demand: Bins,
+    /// The first hour by the minute, where the steps of all of it are longer.
+    opening: Option<Bins>,
+    /// Refunds, which may come weeks later.
+    refunds: Bins,
+}
+
+impl Times {
+    fn of(report: &Report) -> Self {
+        let demand = Bins::of(&report.demand(), FEWEST_BARS, MOST_BARS);
+        let opening = demand.first(&report.demand(), OPENING);
+        let refunds: Vec<_> =
+            report.moments.iter().filter(|moment| moment.refunds > 0).copied().collect();
+        Self { demand, opening, refunds: Bins::of(&refunds, FEWEST_BARS, MOST_BARS) }
+    }
+
+    fn charts(&self, report: &Report) -> Vec<Chart> {
+        let money = |amount: i64| report.money(amount).to_string();
+        let bins = &self.demand;
+        let taken = |bin: &Moment| bin.stock.taken;
+        let failed = |bin: &Moment| bin.declined + bin.cancelled;
+        let opening = self.opening.as_ref().and_then(|opening| {
+            chart(opening, ("opening", "Units taken in the first hour", "taken"), taken, &count)
+        });
+        let all = [
+            chart(bins, ("taken", "Units taken into carts", "taken"), taken, &count),
+            opening,
+            chart(bins, ("paid", "Orders paid", "paid"), |bin| bin.orders, &count),
+            chart(bins, ("revenue", "Revenue", "paid"), |bin| bin.revenue, &money),
+            chart(bins, ("late", "Units that ran out unpaid", "late"), |b| b.stock.expired, &count),
+            chart(bins, ("failed", "Orders that came to nothing", "bad"), failed, &count),
+            chart(&self.refunds, ("back", "Money given back", "bad"), |bin| bin.refunded, &money),
+        ];
+        all.into_iter().flatten().collect()
+    }
+
+    fn tables(&self, report: &Report) -> Vec<Table> {
+        let table = |what: &str, bins: &Bins, columns, row: &dyn Fn(&Moment) -> Vec<String>| {
+            let busy = bins.steps.iter().filter(|bin| **bin != Moment::new(bin.at));
+            let rows: Vec<Row> =
+                busy.map(|bin| Row { at: minute(bin.at), cells: row(bin) }).collect();
+            let name = format!("{what} by {}, as a table", bins.step_name());
+            (!rows.is_empty()).then_some(Table { name, columns, rows })
+        };
+        let refund =
+            |bin: &Moment| vec![count(bin.refunds), report.money(bin.refunded).to_string()];
+        [
+            table("All of this", &self.demand, DEMAND, &|bin| demand_cells(report, bin)),
+            self.opening.as_ref().and_then(|opening| {
+                table("The first hour", opening, DEMAND, &|bin| demand_cells(report, bin))
+            }),
+            table("Refunds", &self.refunds, &["refunds", "given back"], &refund),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+}
+
+const DEMAND: &[&str] = &[
+    "lines",
+    "taken",
+    "orders",
+    "paid units",
+    "revenue",
+    "ran out",
+    "given back in all",
+    "declined",
+    "cancelled",
+];
+
+fn demand_cells(report: &Report, bin: &Moment) -> Vec<String> {
+    vec![
+        count(bin.stock.lines),
+        count(bin.stock.taken),
+        count(bin.orders),
+        count(bin.units),
+        report.money(bin.revenue).to_string(),
+        count(bin.stock.expired),
+        count(bin.stock.given),
+        count(bin.declined),
+        count(bin.cancelled),
+    ]
 }
 
 /// A chart of one series; none when there is nothing in it.
@@ -225,25 +298,11 @@ fn chart(
             peak.unwrap_or_default()
         ),
         top: said(most),
+        step: bins.a_step(),
         marks: [mark(0), mark(last / 2), mark(last)].into_iter().flatten().collect(),
         bars: bins.steps.iter().enumerate().filter_map(bar).collect(),
         width: bins.steps.len(),
     })
-}
-
-fn step(report: &Report, bin: &Moment) -> Step {
-    let cells = vec![
-        count(bin.stock.lines),
-        count(bin.stock.taken),
-        count(bin.orders),
-        count(bin.units),
-        report.money(bin.revenue).to_string(),
-        count(bin.stock.expired),
-        count(bin.declined),
-        count(bin.cancelled),
-        report.money(bin.refunded).to_string(),
-    ];
-    Step { at: minute(bin.at), cells }
 }
 
 fn products(report: &Report) -> Vec<Product> {

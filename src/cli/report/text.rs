@@ -2,19 +2,20 @@
 
 use std::fmt::Write as _;
 
+use comfy_table::{CellAlignment, Table, presets};
+
 use super::{
     bins::Bins,
     words::{count, counted, minute, notes, one_line, phase, scaled, second, share, sold_out},
 };
-use crate::{
-    cli::table::table,
-    flows::statistics::{Moment, Report, SkuReport},
-};
+use crate::flows::statistics::{Report, SkuReport};
 
 /// A sale may have thousands of SKUs; the terminal has fifty lines.
 const MAX_ITEMS: usize = 40;
 /// Steps of time that fit beside them.
 const MAX_STEPS: usize = 24;
+/// Of a line of prose.
+const WIDTH: usize = 100;
 /// Columns of the longest bar.
 const BAR: i64 = 24;
 
@@ -30,11 +31,13 @@ pub(super) fn render(report: &Report) -> String {
         text.push_str("Nothing was taken and nothing was ordered.\n");
     } else {
         let _ = writeln!(text, "{}\n", figures(report));
-        let _ = writeln!(text, "{}\n", demand(&report.moments));
+        for bins in times(report) {
+            let _ = writeln!(text, "{}\n", demand(&bins));
+        }
     }
     let _ = writeln!(text, "{}\n", items(report));
     for note in notes(report) {
-        let _ = writeln!(text, "{note}");
+        let _ = writeln!(text, "{}", wrapped(&note));
     }
     text
 }
@@ -73,7 +76,7 @@ fn figures(report: &Report) -> String {
     rows.push(row("refunded", report.money(orders.refunded).to_string(), note));
     let net = orders.revenue.saturating_sub(orders.refunded);
     rows.push(row("kept", report.money(net).to_string(), String::new()));
-    table(["in all", "", ""], rows)
+    aligned(["in all", "", ""], rows, 1..2)
 }
 
 /// Units that shoppers released, and those of checkouts that came to nothing.
@@ -87,25 +90,61 @@ fn reasons(report: &Report) -> String {
     said.collect::<Vec<_>>().join(", ")
 }
 
-fn demand(moments: &[Moment]) -> String {
-    let bins = Bins::of(moments, 1, MAX_STEPS);
+/// All of the sale, and its first minutes where a step is longer.
+fn times(report: &Report) -> Vec<Bins> {
+    let demand = report.demand();
+    let all = Bins::of(&demand, 1, MAX_STEPS);
+    let first = all.first(&demand, MAX_STEPS);
+    first.into_iter().chain([all]).filter(|bins| !bins.steps.is_empty()).collect()
+}
+
+fn demand(bins: &Bins) -> String {
     let most = bins.most(|bin| bin.stock.taken);
     let rows = bins.steps.iter().map(|bin| {
         [
             bins.label(bin.at),
-            count(bin.stock.taken),
             bar(bin.stock.taken, most),
+            count(bin.stock.taken),
             count(bin.orders),
             count(bin.units),
             count(bin.stock.expired),
             count(bin.declined + bin.cancelled),
-            count(bin.refunds),
         ]
     });
     let by = format!("by {}", bins.step_name());
-    let header =
-        [&*by, "taken", "", "orders", "paid units", "ran out", "came to nothing", "refunds"];
-    table(header, rows)
+    let header = [&*by, "", "taken", "orders", "paid units", "ran out", "came to nothing"];
+    aligned(header, rows, 2..)
+}
+
+/// A table whose columns in `numbers` are set to the right.
+fn aligned<const N: usize>(
+    header: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+    numbers: impl std::ops::RangeBounds<usize>,
+) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header).add_rows(rows);
+    for (nth, column) in table.column_iter_mut().enumerate() {
+        if numbers.contains(&nth) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.trim_fmt()
+}
+
+/// Text in lines of at most [`WIDTH`] characters.
+fn wrapped(text: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + word.chars().count() < WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines.join("\n")
 }
 
 /// A bar of eighths of a column.
@@ -141,7 +180,7 @@ fn items(report: &Report) -> String {
     });
     let header =
         ["sku", "product", "stock", "taken", "paid", "revenue", "ran out", "refunded", "sold out"];
-    let text = table(header, rows);
+    let text = aligned(header, rows, 2..8);
     if more == 0 { text } else { format!("{text}\nand {more} more, which brought less") }
 }
 

@@ -110,6 +110,14 @@ pub struct SkuReport {
 pub type ItemSums = sums::SkuSums;
 
 impl Report {
+    /// Minutes in which something was taken, given back or ordered; refunds come much later.
+    #[must_use]
+    pub fn demand(&self) -> Vec<Moment> {
+        let nothing = |moment: &Moment| Moment { refunds: 0, refunded: 0, ..*moment };
+        let busy = self.moments.iter().map(nothing);
+        busy.filter(|moment| *moment != Moment::new(moment.at)).collect()
+    }
+
     /// An amount of minor units in the sale's currency.
     #[must_use]
     pub fn money(&self, amount: i64) -> Money {
