@@ -48,6 +48,8 @@ CREATE TABLE stock_sums (
     -- units put back on the shelf, those that ran out among them
     given bigint NOT NULL,
     expired bigint NOT NULL,
+    -- how often more was asked for than was available
+    refused bigint NOT NULL,
     CONSTRAINT stock_sums_pkey PRIMARY KEY (sale_id, bucket, sku, epoch, minute)
 );
 

@@ -32,7 +32,7 @@ async fn lines_and_units_are_counted_once_and_across_a_lost_redis() {
         // said again it takes nothing, and less is not a line that was taken
         assert!(shopper.put("CAP", quantity).await.status.is_success());
     }
-    until_kept(&shop, "CAP", Sums { lines: 2, taken: 3, given: 1, expired: 0 }).await;
+    until_kept(&shop, "CAP", Sums { lines: 2, taken: 3, given: 1, expired: 0, refused: 0 }).await;
 
     let redis = shop.servers.redis.as_ref().unwrap();
     let before = shop.app.inventory.snapshot(&bucket()).await.unwrap().unwrap().epoch;
@@ -47,13 +47,13 @@ async fn lines_and_units_are_counted_once_and_across_a_lost_redis() {
     shop.until_open("run").await;
     let another = shop.shopper().await;
     until("a line", async || another.put("CAP", 4).await.status.is_success()).await;
-    until_kept(&shop, "CAP", Sums { lines: 3, taken: 7, given: 1, expired: 0 }).await;
+    until_kept(&shop, "CAP", Sums { lines: 3, taken: 7, given: 1, expired: 0, refused: 0 }).await;
 
     let sale = sale_id(&shop).await;
     assert_eq!(sums::reopenings(&shop.app.pool, sale).await.unwrap(), 1);
     let by_minute = sums::by_minute(&shop.app.pool, sale).await.unwrap();
     let all = by_minute.iter().fold(Sums::default(), |all, (_, one)| all + *one);
-    assert_eq!(all, Sums { lines: 3, taken: 7, given: 1, expired: 0 });
+    assert_eq!(all, Sums { lines: 3, taken: 7, given: 1, expired: 0, refused: 0 });
     shop.close().await;
 }
 
@@ -62,13 +62,19 @@ fn bucket() -> stampede::kernel::ids::Bucket {
 }
 
 #[tokio::test]
-async fn the_first_and_the_last_time_that_a_size_sold_out_are_kept() {
+async fn when_a_size_sold_out_and_how_many_asked_in_vain_is_kept() {
     let shop = Shop::open().await;
     let shopper = shop.shopper().await;
+    let late = shop.shopper().await;
     assert_eq!(story(&shop, "RUN1-43").await.first_at, None);
     assert!(shopper.put("RUN1-43", 1).await.status.is_success());
     until("sold out", async || story(&shop, "RUN1-43").await.since.is_some()).await;
     let first = story(&shop, "RUN1-43").await.first_at;
+    for asked in 1..=3 {
+        // nothing else moves meanwhile, and yet each time is kept
+        assert_eq!(late.put("RUN1-43", 1).await.code(), "sold_out");
+        until("refusals", async || story(&shop, "RUN1-43").await.sums.refused == asked).await;
+    }
     assert!(shopper.delete("RUN1-43").await.status.is_success());
     until("back", async || story(&shop, "RUN1-43").await.since.is_none()).await;
     assert!(shopper.put("RUN1-43", 1).await.status.is_success());

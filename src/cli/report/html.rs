@@ -207,6 +207,12 @@ impl Times {
         let all = [
             chart(bins, ("taken", "Units taken into carts", "taken"), taken, &count),
             opening,
+            chart(
+                bins,
+                ("away", "Times turned away, sold out", "soft"),
+                |b| b.stock.refused,
+                &count,
+            ),
             chart(bins, ("paid", "Orders paid", "paid"), |bin| bin.orders, &count),
             chart(bins, ("revenue", "Revenue", "paid"), |bin| bin.revenue, &money),
             chart(bins, ("late", "Units that ran out unpaid", "late"), |b| b.stock.expired, &count),
@@ -242,6 +248,7 @@ impl Times {
 const DEMAND: &[&str] = &[
     "lines",
     "taken",
+    "turned away",
     "orders",
     "paid units",
     "revenue",
@@ -255,6 +262,7 @@ fn demand_cells(report: &Report, bin: &Moment) -> Vec<String> {
     vec![
         count(bin.stock.lines),
         count(bin.stock.taken),
+        count(bin.stock.refused),
         count(bin.orders),
         count(bin.units),
         report.money(bin.revenue).to_string(),
@@ -336,6 +344,7 @@ fn entry(report: &Report, item: &SkuReport) -> Item {
     let cells = vec![
         count(item.total),
         count(item.stock.taken),
+        count(item.stock.refused),
         count(item.sold.units),
         report.money(item.sold.revenue).to_string(),
         count(item.stock.expired),

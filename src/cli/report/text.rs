@@ -54,6 +54,7 @@ fn figures(report: &Report) -> String {
             counted(stock.taken, "unit"),
             format!("{} set to more", counted(stock.lines, "line")),
         ),
+        row("turned away, sold out", counted(stock.refused, "time"), String::new()),
         row("paid", counted(orders.units, "unit"), of_taken(orders.units)),
         row("ran out unpaid", counted(stock.expired, "unit"), of_taken(stock.expired)),
         row("given back otherwise", counted(released(report), "unit"), of_taken(released(report))),
@@ -105,6 +106,7 @@ fn demand(bins: &Bins) -> String {
             bins.label(bin.at),
             bar(bin.stock.taken, most),
             count(bin.stock.taken),
+            count(bin.stock.refused),
             count(bin.orders),
             count(bin.units),
             count(bin.stock.expired),
@@ -112,7 +114,7 @@ fn demand(bins: &Bins) -> String {
         ]
     });
     let by = format!("by {}", bins.step_name());
-    let header = [&*by, "", "taken", "orders", "paid units", "ran out", "came to nothing"];
+    let header = [&*by, "", "taken", "turned away", "orders", "paid units", "ran out", "failed"];
     aligned(header, rows, 2..)
 }
 
@@ -171,6 +173,7 @@ fn items(report: &Report) -> String {
             one_line(&title(item)),
             count(item.total),
             count(item.stock.taken),
+            count(item.stock.refused),
             count(item.sold.units),
             report.money(item.sold.revenue).to_string(),
             count(item.stock.expired),
@@ -178,9 +181,19 @@ fn items(report: &Report) -> String {
             sold_out(report, item),
         ]
     });
-    let header =
-        ["sku", "product", "stock", "taken", "paid", "revenue", "ran out", "refunded", "sold out"];
-    let text = aligned(header, rows, 2..8);
+    let header = [
+        "sku",
+        "product",
+        "stock",
+        "taken",
+        "turned away",
+        "paid",
+        "revenue",
+        "ran out",
+        "refunded",
+        "sold out",
+    ];
+    let text = aligned(header, rows, 2..9);
     if more == 0 { text } else { format!("{text}\nand {more} more, which brought less") }
 }
 

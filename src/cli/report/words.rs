@@ -104,7 +104,7 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
         "All times are UTC. Orders, revenue and refunds are counted from the orders themselves; \
          revenue is at the minute of payment, a refund at the minute of the refund."
             .to_owned(),
-        "What was taken, given back and ran out is counted in Redis and kept every few seconds: a \
+        "What was taken, given back, ran out and was turned away is counted in Redis and kept every few seconds: a \
          unit may stand in the minute after its own, and a sell-out time is as exact as that."
             .to_owned(),
     ];
@@ -120,8 +120,8 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
         ));
     }
     notes.push(
-        "Refusals (sold out, over the limit) are not in this report: the metric \
-         stampede_cart_lines_total counts them."
+        "Turned away counts how often more was asked for than was available: asks, not shoppers. \
+         Other refusals, such as those over the limit, are in the metric stampede_cart_lines_total."
             .to_owned(),
     );
     notes

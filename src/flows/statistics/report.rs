@@ -41,7 +41,7 @@ pub struct Report {
     /// Why orders came to nothing, the most frequent reason first.
     pub reasons: Vec<(String, i64)>,
     /// Openings after the first: before each, what Redis had not yet flushed is missing from what
-    /// was taken, given back and ran out.
+    /// was taken, given back, ran out and was turned away.
     pub reopenings: i64,
 }
 

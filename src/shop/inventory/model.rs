@@ -293,6 +293,9 @@ pub struct Units {
     pub expired: i64,
     /// Running count of the times a line was set to more since the opening.
     pub lines: i64,
+    /// Running count of the times more was asked for than was available, since the opening. It alone
+    /// changes without a number being drawn, and the journal tells of it with the next change.
+    pub refused: i64,
 }
 
 /// One moment of a bucket's stock.

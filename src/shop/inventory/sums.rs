@@ -28,13 +28,15 @@ pub async fn write(
         |of: fn(&Units) -> i64| -> Vec<i64> { sorted.iter().map(|(_, units)| of(units)).collect() };
     let (lines, taken) = (column(|units| units.lines), column(|units| units.taken));
     let (given, expired) = (column(|units| units.given), column(|units| units.expired));
+    let refused = column(|units| units.refused);
     // what is not on sale at all is not sold out
     let gone: Vec<bool> =
         sorted.iter().map(|(_, units)| units.total > 0 && units.available <= 0).collect();
     sqlx::query!(
         "WITH sums AS (
              SELECT * FROM UNNEST($3::text[], $4::bigint[], $5::bigint[], $6::bigint[],
-                 $7::bigint[], $8::boolean[]) AS s (sku, lines, taken, given, expired, gone)
+                 $7::bigint[], $8::boolean[], $12::bigint[])
+                 AS s (sku, lines, taken, given, expired, gone, refused)
          ), times AS (
              INSERT INTO sold_out_times AS old
                  (sale_id, bucket, sku, first_at, since, epoch, seq)
@@ -48,13 +50,14 @@ pub async fn write(
              WHERE (old.epoch, old.seq) < (excluded.epoch, excluded.seq)
          )
          INSERT INTO stock_sums AS old
-             (sale_id, bucket, sku, epoch, minute, seq, lines, taken, given, expired)
+             (sale_id, bucket, sku, epoch, minute, seq, lines, taken, given, expired, refused)
          SELECT $1, $2, sku, $9, date_trunc('minute', $11::timestamptz), $10, lines, taken, given,
-             expired FROM sums
+             expired, refused FROM sums
          ON CONFLICT (sale_id, bucket, sku, epoch, minute) DO UPDATE SET lines = excluded.lines,
              taken = excluded.taken, given = excluded.given, expired = excluded.expired,
-             seq = excluded.seq
-         WHERE old.seq < excluded.seq",
+             refused = GREATEST(old.refused, excluded.refused), seq = excluded.seq
+         WHERE old.seq < excluded.seq
+             OR old.seq = excluded.seq AND old.refused < excluded.refused",
         version.sale.0,
         i16::try_from(version.bucket).unwrap_or(i16::MAX),
         &skus,
@@ -65,7 +68,8 @@ pub async fn write(
         &gone,
         version.epoch.0,
         version.seq.0,
-        version.at
+        version.at,
+        &refused
     )
     .execute(conn)
     .await?;
@@ -83,6 +87,8 @@ pub struct Sums {
     pub given: i64,
     /// Units that ran out.
     pub expired: i64,
+    /// Times that more was asked for than was available.
+    pub refused: i64,
 }
 
 impl Add for Sums {
@@ -94,6 +100,7 @@ impl Add for Sums {
             taken: self.taken + other.taken,
             given: self.given + other.given,
             expired: self.expired + other.expired,
+            refused: self.refused + other.refused,
         }
     }
 }
@@ -120,24 +127,27 @@ pub async fn by_minute(
                -- sums never fall; two flushers whose clocks differ may say them the wrong way round
                SELECT bucket, sku, epoch, minute,
                    max(lines) OVER upto AS lines, max(taken) OVER upto AS taken,
-                   max(given) OVER upto AS given, max(expired) OVER upto AS expired
+                   max(given) OVER upto AS given, max(expired) OVER upto AS expired,
+                   max(refused) OVER upto AS refused
                FROM stock_sums WHERE sale_id = $1
                WINDOW upto AS (PARTITION BY bucket, sku, epoch ORDER BY minute)
            ), steps AS (
                SELECT minute, lines - lag(lines, 1, 0::bigint) OVER steps AS lines,
                    taken - lag(taken, 1, 0::bigint) OVER steps AS taken,
                    given - lag(given, 1, 0::bigint) OVER steps AS given,
-                   expired - lag(expired, 1, 0::bigint) OVER steps AS expired
+                   expired - lag(expired, 1, 0::bigint) OVER steps AS expired,
+                   refused - lag(refused, 1, 0::bigint) OVER steps AS refused
                FROM reached WINDOW steps AS (PARTITION BY bucket, sku, epoch ORDER BY minute)
            )
            SELECT minute, sum(lines)::bigint AS "lines!", sum(taken)::bigint AS "taken!",
-               sum(given)::bigint AS "given!", sum(expired)::bigint AS "expired!"
+               sum(given)::bigint AS "given!", sum(expired)::bigint AS "expired!",
+               sum(refused)::bigint AS "refused!"
            FROM steps GROUP BY minute ORDER BY minute"#,
         sale.0
     );
     let rows = rows.fetch_all(db).await?.into_iter().map(|row| {
         let (lines, taken, given) = (row.lines, row.taken, row.given);
-        (row.minute, Sums { lines, taken, given, expired: row.expired })
+        (row.minute, Sums { lines, taken, given, expired: row.expired, refused: row.refused })
     });
     Ok(rows.collect())
 }
@@ -150,7 +160,7 @@ pub async fn stories(
     let rows = sqlx::query!(
         r#"WITH ends AS (
                SELECT bucket, sku, epoch, max(lines) AS lines, max(taken) AS taken,
-                   max(given) AS given, max(expired) AS expired
+                   max(given) AS given, max(expired) AS expired, max(refused) AS refused
                FROM stock_sums WHERE sale_id = $1 GROUP BY bucket, sku, epoch
            ), times AS (
                SELECT sku, CASE WHEN bool_and(first_at IS NOT NULL) THEN max(first_at) END
@@ -160,14 +170,14 @@ pub async fn stories(
            )
            SELECT ends.sku AS "sku!", sum(lines)::bigint AS "lines!", sum(taken)::bigint AS "taken!",
                sum(given)::bigint AS "given!", sum(expired)::bigint AS "expired!",
-               min(first_at) AS first_at, min(since) AS since
+               sum(refused)::bigint AS "refused!", min(first_at) AS first_at, min(since) AS since
            FROM ends LEFT JOIN times ON times.sku = ends.sku GROUP BY ends.sku"#,
         sale.0
     );
     let rows = rows.fetch_all(db).await?.into_iter().map(|row| {
         let sku = row.sku.parse().map_err(|_| sqlx::Error::Decode("not a SKU".into()))?;
         let (lines, taken, given) = (row.lines, row.taken, row.given);
-        let sums = Sums { lines, taken, given, expired: row.expired };
+        let sums = Sums { lines, taken, given, expired: row.expired, refused: row.refused };
         Ok((sku, SkuStory { sums, first_at: row.first_at, since: row.since }))
     });
     rows.collect()

@@ -124,7 +124,8 @@ impl Snapshot {
 }
 
 impl Units {
-    /// Reads "total available held sold taken given expired lines"; the last one may be missing.
+    /// Reads "total available held sold taken given expired lines refused"; the last two may be
+    /// missing.
     pub(super) fn parse(packed: &str) -> Result<Self, InventoryError> {
         let mut numbers = packed.split(' ');
         let mut next =
@@ -139,11 +140,12 @@ impl Units {
             expired: next()?,
             // counters that an earlier version made have none
             lines: numbers.next().map_or(Ok(0), parse)?,
+            refused: numbers.next().map_or(Ok(0), parse)?,
         })
     }
 
     pub(super) fn pack(&self) -> String {
-        let Self { total, available, held, sold, taken, given, expired, lines } = self;
-        format!("{total} {available} {held} {sold} {taken} {given} {expired} {lines}")
+        let Self { total, available, held, sold, taken, given, expired, lines, refused } = self;
+        format!("{total} {available} {held} {sold} {taken} {given} {expired} {lines} {refused}")
     }
 }
