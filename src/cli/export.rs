@@ -89,7 +89,7 @@ const LINE_COLUMNS: &[&str] = &[
 pub(super) async fn run(config: &Config, export: &Export) -> Result<(), Failure> {
     let (Export::Orders(what) | Export::Lines(what)) = export;
     let slug = &what.sale;
-    let pool = postgres::connect(&config.postgres)?;
+    let pool = postgres::connect_for_long_reads(&config.postgres)?;
     // one instant of the database, however long it takes to write
     let mut tx = postgres::snapshot(&pool).await?;
     let sale = sales::store::by_slug(&mut *tx, slug).await?;

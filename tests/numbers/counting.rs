@@ -145,7 +145,7 @@ async fn paid_while_its_minute_is_counted(shop: &Shop, make_due: &'static str) -
     take(&statistics, shop, &paid(first.id)).await.unwrap();
 
     let mut counting = shop.app.pool.begin().await.unwrap();
-    let due = store::lock_due(&mut counting, Some(sale), 10).await.unwrap();
+    let due = store::lock_due(&mut counting, 10).await.unwrap();
     store::count(&mut counting, &due).await.unwrap();
     insert(shop, sale, &[&second]).await;
     let mut telling = PgConnection::connect_with(&shop.app.pool.connect_options()).await.unwrap();

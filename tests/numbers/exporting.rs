@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Folder, Order, at, command, insert_many, paper, sale_id, stampede};
+use super::{Folder, Order, at, command, insert_many, paper, sale_id, stampede, unhurried};
 use crate::harness::Shop;
 
 fn export(what: &str, more: &[&str]) -> Vec<String> {
@@ -65,10 +65,12 @@ async fn a_hundred_thousand_orders_are_of_one_instant_and_take_little_memory() {
     let process = spawn(&shop, "orders", &["--format", "jsonl"]);
     let (rows, large) = read_slowly(process, async || {
         insert_many(&shop, sale, 500).await;
+        let mut tx = unhurried(&shop).await;
         sqlx::query("UPDATE orders SET status = 'refunded', refunded_minor = total_minor")
-            .execute(&shop.app.pool)
+            .execute(&mut *tx)
             .await
             .unwrap();
+        tx.commit().await.unwrap();
     })
     .await;
     assert_eq!(i64::try_from(rows.len()).unwrap(), ORDERS);

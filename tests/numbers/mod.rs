@@ -10,7 +10,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Postgres, Transaction};
 use stampede::kernel::{
     clock::{Timestamp, from_millis},
     ids::{OrderId, SaleId},
@@ -22,24 +22,24 @@ use crate::harness::{Plan, SALE, Shop};
 /// 2026-11-22 10:00 UTC.
 const TEN: i64 = 1_795_341_600_000;
 
-fn at(seconds: i64) -> Timestamp {
+pub(crate) fn at(seconds: i64) -> Timestamp {
     from_millis(TEN + seconds * 1000)
 }
 
 /// A database with the sale and no process around it: what is on paper is written by the test.
-async fn paper() -> Shop {
+pub(crate) async fn paper() -> Shop {
     let shop = Plan { web: false, ..Plan::default().roles(&[]) }.start().await;
     shop.import(SALE).await;
     shop
 }
 
-async fn sale_id(shop: &Shop) -> SaleId {
+pub(crate) async fn sale_id(shop: &Shop) -> SaleId {
     let slug = "run".parse().unwrap();
     stampede::shop::sales::store::by_slug(&shop.app.pool, &slug).await.unwrap().unwrap().id
 }
 
 /// The real binary: exit code, standard output, standard error.
-fn stampede(shop: &Shop, arguments: &[&str]) -> (i32, String, String) {
+pub(crate) fn stampede(shop: &Shop, arguments: &[&str]) -> (i32, String, String) {
     let output = command(shop, arguments).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
@@ -53,16 +53,16 @@ fn command(shop: &Shop, arguments: &[&str]) -> Command {
 }
 
 /// A folder that goes away with the test.
-struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = std::env::temp_dir().join(format!("stampede-{}", Uuid::new_v4().simple()));
         std::fs::create_dir_all(&folder).unwrap();
         Self(folder)
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.0.join(name).to_str().unwrap().to_owned()
     }
 
@@ -124,7 +124,8 @@ impl Order {
 }
 
 /// Many paid orders of one unit each, one every ten milliseconds from ten o'clock on.
-async fn insert_many(shop: &Shop, sale: SaleId, count: i64) {
+pub(crate) async fn insert_many(shop: &Shop, sale: SaleId, count: i64) {
+    let mut tx = unhurried(shop).await;
     sqlx::query(
         "WITH made AS (
              INSERT INTO orders (id, sale_id, shopper_id, status, email, shipping, currency,
@@ -143,7 +144,15 @@ async fn insert_many(shop: &Shop, sale: SaleId, count: i64) {
     .bind(sale.0)
     .bind(count)
     .bind(at(0))
-    .execute(&shop.app.pool)
+    .execute(&mut *tx)
     .await
     .unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// A transaction whose statements may take as long as a busy machine takes.
+async fn unhurried(shop: &Shop) -> Transaction<'static, Postgres> {
+    let mut tx = shop.app.pool.begin().await.unwrap();
+    sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *tx).await.unwrap();
+    tx
 }

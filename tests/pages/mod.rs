@@ -8,4 +8,5 @@ mod forms;
 mod head;
 mod hostile;
 mod moving;
+mod report;
 mod states;

@@ -42,7 +42,7 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<(), Fa
         Some(path) => Some((path, Output::open(Some(path), Readers::Everybody)?)),
         None => None,
     };
-    let statistics = Statistics::new(postgres::connect(&config.postgres)?);
+    let statistics = Statistics::new(postgres::connect_for_long_reads(&config.postgres)?);
     let now = Clock::system().now();
     let report = progress::shown("counting", Box::pin(statistics.report(slug, now)))
         .await

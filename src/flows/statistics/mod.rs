@@ -15,9 +15,9 @@ use crate::{
     },
 };
 
-/// Minutes counted in one transaction: an hour of a sale, so that a busy one holds its locks for a
-/// second at most.
-const AT_ONCE: i64 = 60;
+/// Minutes counted in one transaction: few enough that events of busy ones do not wait long for their
+/// locks, enough that the quiet ones of a month are counted soon.
+const AT_ONCE: i64 = 10;
 
 /// Counts what happened to orders, minute by minute. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -39,7 +39,10 @@ impl Statistics {
 
     /// Counts a whole sale once more, whatever the events said: those that wait, or failed, too.
     pub async fn recount(&self, sale: SaleId) -> sqlx::Result<()> {
-        store::make_all_due(&self.pool, sale).await?;
+        let mut tx = self.pool.begin().await?;
+        store::take_time(&mut tx).await?;
+        store::make_all_due(&mut *tx, sale).await?;
+        tx.commit().await?;
         self.count(Some(sale)).await.map(drop)
     }
 
@@ -47,7 +50,11 @@ impl Statistics {
         let mut counted = 0;
         loop {
             let mut tx = self.pool.begin().await?;
-            let due = store::lock_due(&mut tx, sale, AT_ONCE).await?;
+            store::take_time(&mut tx).await?;
+            let due = match sale {
+                None => store::lock_due(&mut tx, AT_ONCE).await?,
+                Some(sale) => store::lock_due_of(&mut tx, sale, AT_ONCE).await?,
+            };
             if due.is_empty() {
                 return Ok(counted);
             }

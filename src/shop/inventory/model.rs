@@ -305,7 +305,7 @@ pub struct Snapshot {
     pub epoch: Epoch,
     /// The revision of its totals and terms.
     pub revision: Revision,
-    /// The last number drawn. Counters change only together with it.
+    /// The last number drawn. Counters of units change only together with it.
     pub seq: Seq,
     /// Redis' time.
     pub now: Timestamp,
@@ -326,7 +326,7 @@ pub struct Snapshot {
 pub struct StockView {
     /// The epoch.
     pub epoch: Epoch,
-    /// The last number drawn. Counters change only together with it.
+    /// The last number drawn. Counters of units change only together with it.
     pub seq: Seq,
     /// Counters of every SKU.
     pub units: Arc<BTreeMap<Sku, Units>>,

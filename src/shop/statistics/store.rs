@@ -8,6 +8,12 @@ use crate::kernel::{
     ids::{OrderId, SaleId},
 };
 
+/// Lets statements of this transaction take as long as they take: a minute that is too busy to be
+/// counted in the time that requests have would never be counted.
+pub async fn take_time(conn: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query("SET LOCAL statement_timeout = 0").execute(conn).await.map(drop)
+}
+
 /// Makes every minute due in which something happened to this order; false when there is no such
 /// order. A minute that is due already is only locked, so a busy one leaves no dead rows behind.
 pub async fn make_due(conn: &mut PgConnection, order: OrderId) -> sqlx::Result<bool> {
@@ -54,23 +60,44 @@ pub async fn make_all_due(db: impl PgExecutor<'_>, sale: SaleId) -> sqlx::Result
     Ok(())
 }
 
-/// Minutes that are due, of one sale or of all, `limit` at most; they stay locked until the
-/// transaction ends. What somebody else is just counting is passed by.
-#[expect(clippy::as_conversions, reason = "sqlx's notation for an argument that may be null")]
-pub async fn lock_due(
-    conn: &mut PgConnection,
-    sale: Option<SaleId>,
-    limit: i64,
-) -> sqlx::Result<Vec<Minute>> {
-    let rows = sqlx::query!(
-        "SELECT sale_id, minute FROM sale_minutes
-         WHERE due AND ($1::bigint IS NULL OR sale_id = $1)
-         ORDER BY sale_id, minute LIMIT $2 FOR UPDATE SKIP LOCKED",
-        sale.map(|sale| sale.0) as Option<i64>,
+struct DueRow {
+    sale_id: i64,
+    minute: Timestamp,
+}
+
+impl From<DueRow> for Minute {
+    fn from(row: DueRow) -> Self {
+        Self { sale: SaleId(row.sale_id), at: row.minute }
+    }
+}
+
+/// Minutes that are due, of all sales, `limit` at most; they stay locked until the transaction ends.
+/// What somebody else is just counting is passed by.
+pub async fn lock_due(conn: &mut PgConnection, limit: i64) -> sqlx::Result<Vec<Minute>> {
+    let rows = sqlx::query_as!(
+        DueRow,
+        "SELECT sale_id, minute FROM sale_minutes WHERE due
+         ORDER BY sale_id, minute LIMIT $1 FOR UPDATE SKIP LOCKED",
         limit
     );
-    let rows = rows.fetch_all(conn).await?;
-    Ok(rows.into_iter().map(|row| Minute { sale: SaleId(row.sale_id), at: row.minute }).collect())
+    Ok(rows.fetch_all(conn).await?.into_iter().map(Minute::from).collect())
+}
+
+/// The same of one sale, for who needs them counted: what somebody else is just counting is waited
+/// for.
+pub async fn lock_due_of(
+    conn: &mut PgConnection,
+    sale: SaleId,
+    limit: i64,
+) -> sqlx::Result<Vec<Minute>> {
+    let rows = sqlx::query_as!(
+        DueRow,
+        "SELECT sale_id, minute FROM sale_minutes WHERE due AND sale_id = $1
+         ORDER BY minute LIMIT $2 FOR UPDATE",
+        sale.0,
+        limit
+    );
+    Ok(rows.fetch_all(conn).await?.into_iter().map(Minute::from).collect())
 }
 
 /// Counts minutes that are locked. A statement of its own after the locking one, for it must see
