@@ -1,6 +1,7 @@
 //! `stampede report SLUG`
 
 mod bins;
+mod charts;
 mod html;
 mod text;
 mod words;
