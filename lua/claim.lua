@@ -31,7 +31,11 @@ local function raise(shopper, claim, at, sku, more)
   local unit, held = units[sku], claim[at + 1] or 0
   if phase then return phase, 0, 0 end
   if over_limit(claim, unit, more) then return LIMIT_REACHED, 0, 0 end
-  if unit[AVAILABLE] < more then return SOLD_OUT, 0, unit[AVAILABLE] end
+  if unit[AVAILABLE] < more then
+    unit[REFUSED] = unit[REFUSED] + 1
+    dirty_units[sku] = true
+    return SOLD_OUT, 0, unit[AVAILABLE]
+  end
   if claim.expires == 0 or claim.mark == 'x' then
     claim.expires, claim.mark = hold_end, ''
     begin_hold(shopper, hold_end)
@@ -40,7 +44,7 @@ local function raise(shopper, claim, at, sku, more)
   claims[shopper] = claim
   changed(shopper, claim)
   unit[AVAILABLE], unit[HELD] = unit[AVAILABLE] - more, unit[HELD] + more
-  unit[TAKEN] = unit[TAKEN] + more
+  unit[TAKEN], unit[LINES] = unit[TAKEN] + more, unit[LINES] + 1
   dirty_units[sku] = true
   seq = seq + 1
   return held == 0 and CREATED or RAISED, seq, claim.expires

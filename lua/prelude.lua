@@ -15,6 +15,7 @@ local SOLD_OUT, LIMIT_REACHED, NOT_STARTED, ENDED, PAUSED, UNKNOWN_SKU = 30, 31,
 
 -- Counters of a SKU, packed in this order.
 local TOTAL, AVAILABLE, HELD, SOLD, TAKEN, GIVEN, EXPIRED = 1, 2, 3, 4, 5, 6, 7
+local LINES, REFUSED, COUNTERS = 8, 9, 9
 
 local MOST_ARGUMENTS = 4000 -- of one call; Lua's stack ends at 8000
 local JOURNAL_LENGTH = 2000 -- entries; a follower that is further behind takes a snapshot

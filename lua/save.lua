@@ -18,7 +18,8 @@ local function journal(...)
     'p', text[seq_before], 'q', text[seq], ...)
 end
 
--- Writes what was changed, each key once. Whoever changed a counter has drawn a number.
+-- Writes what was changed, each key once. Whoever changed a counter has drawn a number, but for the
+-- count of refusals: it is nobody's promise, and nobody follows it.
 local function save()
   local fields = {}
   for i = 1, dirty_count do
@@ -26,15 +27,19 @@ local function save()
   end
   put(CLAIMS, fields)
   put(RETURNS, new_returns)
-  if seq == seq_before then return end
-  local counters, told = { 'seq', text[seq] }, {}
+  local counters, told = {}, {}
   for sku in pairs(dirty_units) do
     local packed = table.concat(units[sku], ' ')
     counters[#counters + 1] = 'u:' .. sku
     counters[#counters + 1] = packed
     told[#told + 1] = sku .. ' ' .. packed
   end
+  if seq ~= seq_before then
+    counters[#counters + 1] = 'seq'
+    counters[#counters + 1] = text[seq]
+  end
   put(STOCK, counters)
+  if seq == seq_before then return end
   local holds = holds_count > 0 and text[holds_end] .. ':' .. table.concat(holds_of, ' ') or ''
   journal('u', table.concat(told, ','), 'h', holds)
 end

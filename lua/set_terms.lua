@@ -24,7 +24,7 @@ for _, sku in ipairs(dropped) do redis.call('HDEL', STOCK, 'u:' .. sku, 'p:' .. 
 local fields = { 'rev', ARGV[2], 'paused', ARGV[3], 'starts', ARGV[4], 'ends', ARGV[5],
   'hold', ARGV[6], 'grace', ARGV[7], 'limit', ARGV[8], 'seq', text[draw()] }
 for i = 9, #ARGV, 4 do
-  local total, unit = totals[ARGV[i]], units[ARGV[i]] or { 0, 0, 0, 0, 0, 0, 0 }
+  local total, unit = totals[ARGV[i]], units[ARGV[i]] or { 0, 0, 0, 0, 0, 0, 0, 0, 0 }
   unit[TOTAL], unit[AVAILABLE] = total, total - unit[HELD] - unit[SOLD]
   for _, value in ipairs({ 'u:' .. ARGV[i], table.concat(unit, ' '),
     'p:' .. ARGV[i], ARGV[i + 1] .. ' ' .. ARGV[i + 2] }) do

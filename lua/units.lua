@@ -14,6 +14,7 @@ local function load_units(skus)
       if counters then
         local unit = {}
         for n in string.gmatch(counters, '%d+') do unit[#unit + 1] = tonumber(n) end
+        for n = #unit + 1, COUNTERS do unit[n] = 0 end -- an earlier version knew fewer
         local name, limit = string.match(product, '^(%S+) (%d+)$')
         unit.product, unit.limit = name, tonumber(limit)
         units[skus[i]] = unit

@@ -13,6 +13,7 @@ use crate::{
         reconciliation::Auditor,
         refunding::Refunding,
         sale_terms::SaleTerms,
+        statistics::Statistics,
     },
     kernel::{clock::Clock, ids::Ids},
     platform::{
@@ -87,6 +88,8 @@ pub struct App {
     pub opening: Opening,
     /// Totals and terms.
     pub sale_terms: SaleTerms,
+    /// What happened to orders, minute by minute.
+    pub statistics: Statistics,
 }
 
 impl App {
@@ -103,8 +106,7 @@ impl App {
         progress: opening::Progress,
     ) -> anyhow::Result<Self> {
         tls::install();
-        let metrics = Metrics::new()?;
-        let ids = Ids::random();
+        let (metrics, ids) = (Metrics::new()?, Ids::random());
         let pool = postgres::connect(&config.postgres)?;
         let redis = Redis::new(
             config.redis.url.expose(),
@@ -169,6 +171,7 @@ impl App {
                 clock.clone(),
                 config.checkout.grace,
             ),
+            statistics: Statistics::new(pool.clone()),
             sessions: sessions(&config, &ids)?,
             ids,
             config: Arc::new(config),

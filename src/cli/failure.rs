@@ -15,6 +15,8 @@ pub(super) enum Failure {
     Unavailable(anyhow::Error),
     /// Anything else.
     Failed(anyhow::Error),
+    /// Who read the output wants no more of it: nothing to be said, as with any command in a pipe.
+    ReaderLeft,
 }
 
 impl Failure {
@@ -28,6 +30,8 @@ impl Failure {
             Self::Failed(_) => 1,
             Self::Config(_) => 2,
             Self::Unavailable(_) => 69,
+            // what a shell says of a command that SIGPIPE ended
+            Self::ReaderLeft => 141,
         })
     }
 }
@@ -37,6 +41,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Config(error) => write!(f, "{error}"),
             Self::Unavailable(error) | Self::Failed(error) => write!(f, "{error:#}"),
+            Self::ReaderLeft => f.write_str("the output was closed"),
         }
     }
 }

@@ -1,15 +1,19 @@
 //! The commands, one file each: read the configuration, call one verb, print, exit.
 
 mod audit;
+mod cells;
 mod check_config;
 mod dead_letters;
+mod export;
 mod failure;
 mod import;
 mod migrate;
 mod orders;
+mod output;
 mod pause;
 pub mod process;
 mod progress;
+mod report;
 mod rooms;
 mod serve;
 mod table;
@@ -31,7 +35,8 @@ Settings come from the environment: STAMPEDE_SECTION__NAME, besides DATABASE_URL
 AMQP_URL. `stampede check-config` prints every setting with its present value.
 
 Exit codes: 0 done; 1 failed, or something is wrong with what was checked; 2 wrong arguments or
-settings; 69 a server that is needed cannot be reached; 130, 143 ended by a second signal.";
+settings; 69 a server that is needed cannot be reached; 130, 143 ended by a second signal; 141 the
+reader of the output left.";
 
 /// A flash-sale storefront that sells every unit once.
 #[derive(Debug, Parser)]
@@ -94,6 +99,22 @@ enum Command {
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLetters),
 
+    /// Write a sale's orders, or their lines, as CSV or JSON Lines
+    ///
+    /// All of one instant, however long it takes and whatever is bought meanwhile, and in the same
+    /// memory whatever their number. Orders carry e-mail and address, for whoever ships the goods:
+    /// treat the output as personal data. Amounts are decimals of the currency beside them, times
+    /// are UTC. In CSV, what a shopper typed and a spreadsheet would take for a formula gets an
+    /// apostrophe in front.
+    #[command(subcommand)]
+    Export(export::Export),
+
+    /// Print what became of a sale: demand, sell-out times, conversion, expiries, refunds
+    ///
+    /// While the sale runs too; then it says so. Counts every order anew, and what Redis counted as
+    /// far as it was flushed.
+    Report(report::Arguments),
+
     /// Print every setting with its present value, and check them
     ///
     /// The output is TOML, one section a part of the program. Secrets, and passwords inside
@@ -107,7 +128,9 @@ pub fn main() -> ExitCode {
     match run(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("error: {failure}");
+            if !matches!(failure, Failure::ReaderLeft) {
+                eprintln!("error: {failure}");
+            }
             failure.exit_code()
         }
     }
@@ -137,6 +160,8 @@ fn run(command: Option<Command>) -> Result<(), Failure> {
             Some(Command::Audit(arguments)) => Box::pin(audit::run(&config, &arguments)).await,
             Some(Command::Orders(command)) => Box::pin(orders::run(&config, &command)).await,
             Some(Command::DeadLetters(command)) => dead_letters::run(&config, &command).await,
+            Some(Command::Export(export)) => export::run(&config, &export).await,
+            Some(Command::Report(arguments)) => report::run(&config, &arguments).await,
             Some(Command::CheckConfig) => check_config::run(&config),
         }
     })

@@ -8,6 +8,7 @@ pub mod opening;
 pub mod reconciliation;
 pub mod refunding;
 pub mod sale_terms;
+pub mod statistics;
 pub mod stock_flush;
 
 use std::time::Duration;

@@ -64,6 +64,7 @@ impl StockFlush {
             };
             let mut tx = self.pool.begin().await?;
             inventory::store::write_counts(&mut tx, version, &changed).await?;
+            inventory::sums::write(&mut tx, version, &changed).await?;
             tx.commit().await?;
             self.flushed.insert(sale.sale, snapshot.units.clone());
         }

@@ -3,7 +3,7 @@
 use std::{str::FromStr, time::Duration};
 
 use sqlx::{
-    Connection, PgConnection, PgPool, Postgres, Row, Transaction,
+    ConnectOptions, Connection, PgConnection, PgPool, Postgres, Row, Transaction,
     migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -69,6 +69,14 @@ pub async fn snapshot(pool: &PgPool) -> Result<Transaction<'static, Postgres>, s
     sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
     sqlx::query("SET LOCAL idle_in_transaction_session_timeout = 0").execute(&mut *tx).await?;
     Ok(tx)
+}
+
+/// The pool of a command that reads much: that a statement takes long is no news there.
+pub fn connect_for_long_reads(config: &config::Postgres) -> Result<PgPool, sqlx::Error> {
+    let pool = connect(config)?;
+    let options = pool.connect_options().as_ref().clone().disable_statement_logging();
+    pool.set_connect_options(options);
+    Ok(pool)
 }
 
 /// Whether a connection that comes back to the pool may be used again. A `begin` that is cancelled

@@ -10,3 +10,4 @@ pub mod orders;
 pub mod payments;
 pub mod refunds;
 pub mod sales;
+pub mod statistics;

@@ -8,6 +8,7 @@ pub mod cart_writer;
 pub mod checkout_resumer;
 pub mod hold_expirer;
 pub mod payment_notices;
+pub mod statistics;
 pub mod stock_flusher;
 pub mod stock_keeper;
 pub mod stream_watch;
@@ -59,11 +60,13 @@ pub enum Role {
     PaymentNotices,
     /// Compares stock, orders and payments every few minutes
     Auditor,
+    /// Counts what happened to orders, minute by minute
+    Statistics,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::CartWriter,
         Self::StockKeeper,
         Self::StockFlusher,
@@ -71,6 +74,7 @@ impl Role {
         Self::CheckoutResumer,
         Self::PaymentNotices,
         Self::Auditor,
+        Self::Statistics,
     ];
 
     /// The role's name, as the command line has it.
@@ -84,6 +88,7 @@ impl Role {
             Self::CheckoutResumer => "checkout-resumer",
             Self::PaymentNotices => "payment-notices",
             Self::Auditor => "auditor",
+            Self::Statistics => "statistics",
         }
     }
 
@@ -103,6 +108,7 @@ impl Role {
             Self::CheckoutResumer => boxed(checkout_resumer::run(app, shutdown)),
             Self::PaymentNotices => boxed(payment_notices::run(app, shutdown)),
             Self::Auditor => boxed(auditor::run(app, shutdown)),
+            Self::Statistics => boxed(statistics::run(app, shutdown)),
         }
     }
 }

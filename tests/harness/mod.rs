@@ -125,6 +125,8 @@ impl Plan {
 
     pub(crate) async fn start(self) -> Shop {
         log_if_asked();
+        // clients of tests need one; a second try finds it there
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let id = Uuid::new_v4().simple().to_string();
         let database = format!("stampede_test_{id}");
         create_database(&self.servers.database_url, &database).await;

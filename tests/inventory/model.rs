@@ -156,6 +156,9 @@ impl Model {
         if more > 0
             && let Some(refusal) = self.refuse_more(&claim, sku, more)
         {
+            if matches!(refusal, Refusal::SoldOut { .. }) {
+                self.counters(sku).refused += 1;
+            }
             return ClaimOutcome::Refused(refusal);
         }
         if claim.ran_out || claim.expires_at.is_none() {
@@ -178,6 +181,7 @@ impl Model {
             units.available -= more;
             units.held += more;
             units.taken += more;
+            units.lines += 1;
         } else if more < 0 {
             self.give(&line, -more);
             claimed.returned.push(line.version);

@@ -96,7 +96,7 @@ async fn looking_and_taking_in_two_calls_oversells() {
 #[tokio::test]
 #[ignore = "a measurement"]
 async fn microseconds_per_claim() {
-    let shop = Shop::open(&[("A", 10_000_000)]).await;
+    let shop = Shop::open(&[("A", 10_000_000), ("B", 0)]).await;
     let production = shop.through(stampede::shop::inventory::Scripts::production());
     for size in [1_u32, 16, 64, 512] {
         let info = async |section: &str, name: &str| -> f64 {
@@ -110,17 +110,19 @@ async fn microseconds_per_claim() {
             info("cpu", "used_cpu_user_main_thread:").await
                 + info("cpu", "used_cpu_sys_main_thread:").await
         };
-        let batch = |round: u32| -> Vec<_> {
+        let batch = |round: u32, sku: &str| -> Vec<_> {
             let who = |i| shopper((size << 22 | round << 12 | i) as usize);
-            (0..size).map(|i| want(who(i), "A", 1)).collect()
+            (0..size).map(|i| want(who(i), sku, 1)).collect()
         };
         let deadline = never();
-        production.claim(&shop.bucket, Epoch(1), deadline, &[], &batch(0)).await.unwrap();
-        for (what, repeat) in [("fresh", false), ("repeated", true)] {
+        production.claim(&shop.bucket, Epoch(1), deadline, &[], &batch(0, "A")).await.unwrap();
+        for (what, sku, repeat) in
+            [("fresh", "A", false), ("repeated", "A", true), ("sold out", "B", false)]
+        {
             // The least of many: other processes on the machine only ever add.
             let (mut least, began) = (f64::MAX, server().await);
             for round in 1..101 {
-                let batch = batch(if repeat { 1 } else { round });
+                let batch = batch(if repeat { 1 } else { round }, sku);
                 let before = script().await;
                 production.claim(&shop.bucket, Epoch(1), deadline, &[], &batch).await.unwrap();
                 least = least.min(script().await - before);

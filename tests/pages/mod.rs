@@ -9,4 +9,5 @@ mod forms;
 mod head;
 mod hostile;
 mod moving;
+mod report;
 mod states;

@@ -204,7 +204,7 @@ impl Checkout {
             }
             Record::Paid(zero) => {
                 let (paid, now) = (OrderStatus::Paid, self.clock.now());
-                orders::store::conclude(&mut *tx, saga.order, paid, None, Some(now)).await?;
+                orders::store::conclude(&mut *tx, saga.order, paid, None, now).await?;
                 cart::store::upsert(tx, saga.sale, zero).await?;
                 let event = self.event(saga, paid, None, Some(now));
                 events::store::append(tx, &[event]).await?;
@@ -219,8 +219,8 @@ impl Checkout {
                 let ending = saga.ending.as_ref().ok_or_else(|| {
                     Stop::Broken(anyhow::anyhow!("an undone checkout without an ending"))
                 })?;
-                let reason = Some(ending.reason.as_str());
-                orders::store::conclude(&mut *tx, saga.order, ending.status, reason, None).await?;
+                let (reason, now) = (Some(ending.reason.as_str()), self.clock.now());
+                orders::store::conclude(&mut *tx, saga.order, ending.status, reason, now).await?;
                 if ending.is_news() {
                     let event = self.event(saga, ending.status, reason, None);
                     events::store::append(tx, &[event]).await?;

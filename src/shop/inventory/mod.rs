@@ -24,6 +24,7 @@ mod reading;
 mod redis;
 mod reply;
 pub mod store;
+pub mod sums;
 mod taking;
 mod terms;
 

@@ -300,6 +300,11 @@ pub struct Units {
     pub given: i64,
     /// Running sum of units that ran out since the opening.
     pub expired: i64,
+    /// Running count of the times a line was set to more since the opening.
+    pub lines: i64,
+    /// Running count of the times more was asked for than was available, since the opening. It alone
+    /// changes without a number being drawn, and the journal tells of it with the next change.
+    pub refused: i64,
 }
 
 /// One moment of a bucket's stock.
@@ -309,7 +314,7 @@ pub struct Snapshot {
     pub epoch: Epoch,
     /// The revision of its totals and terms.
     pub revision: Revision,
-    /// The last number drawn. Counters change only together with it.
+    /// The last number drawn. Counters of units change only together with it.
     pub seq: Seq,
     /// Redis' time.
     pub now: Timestamp,
@@ -330,7 +335,7 @@ pub struct Snapshot {
 pub struct StockView {
     /// The epoch.
     pub epoch: Epoch,
-    /// The last number drawn. Counters change only together with it.
+    /// The last number drawn. Counters of units change only together with it.
     pub seq: Seq,
     /// Counters of every SKU.
     pub units: Arc<BTreeMap<Sku, Units>>,

@@ -124,7 +124,8 @@ impl Snapshot {
 }
 
 impl Units {
-    /// Reads "total available held sold taken given expired".
+    /// Reads "total available held sold taken given expired lines refused"; the last two may be
+    /// missing.
     pub(super) fn parse(packed: &str) -> Result<Self, InventoryError> {
         let mut numbers = packed.split(' ');
         let mut next =
@@ -137,11 +138,14 @@ impl Units {
             taken: next()?,
             given: next()?,
             expired: next()?,
+            // counters that an earlier version made have none
+            lines: numbers.next().map_or(Ok(0), parse)?,
+            refused: numbers.next().map_or(Ok(0), parse)?,
         })
     }
 
     pub(super) fn pack(&self) -> String {
-        let Self { total, available, held, sold, taken, given, expired } = self;
-        format!("{total} {available} {held} {sold} {taken} {given} {expired}")
+        let Self { total, available, held, sold, taken, given, expired, lines, refused } = self;
+        format!("{total} {available} {held} {sold} {taken} {given} {expired} {lines} {refused}")
     }
 }

@@ -4,10 +4,12 @@
 //! final once: `paid`, `declined` or `cancelled`. Only the checkout changes it; this room keeps
 //! the rows and reads them to their owner.
 
+pub mod export;
 mod key;
 mod model;
 pub mod rebuild;
 pub mod store;
+pub mod sums;
 
 use sqlx::PgPool;
 use thiserror::Error;

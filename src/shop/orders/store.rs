@@ -58,21 +58,24 @@ pub async fn insert(conn: &mut PgConnection, order: &NewOrder) -> Result<(), sql
 }
 
 /// Makes a pending order final. One that is final already stays as it is: the checkout's steps
-/// may be repeated. `paid_at` is given just when the status is `paid`.
+/// may be repeated. `at` is when it was paid or came to nothing.
 pub async fn conclude(
     executor: impl PgExecutor<'_>,
     order: OrderId,
     status: OrderStatus,
     reason: Option<&str>,
-    paid_at: Option<Timestamp>,
+    at: Timestamp,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "UPDATE orders SET status = $2, reason = $3, paid_at = $4, payment_action = NULL
+        "UPDATE orders SET status = $2, reason = $3, payment_action = NULL,
+             paid_at = CASE WHEN $5 THEN $4::timestamptz END,
+             ended_at = CASE WHEN NOT $5 THEN $4::timestamptz END
          WHERE id = $1 AND status = 'pending'",
         order.0,
         status.as_str(),
         reason,
-        paid_at,
+        at,
+        status == OrderStatus::Paid,
     )
     .execute(executor)
     .await?;
