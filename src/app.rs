@@ -9,8 +9,10 @@ use crate::{
         cart_intake::CartIntake,
         cart_lines::{CartLimits, CartLines},
         checkout::{self, Checkout},
+        mailing::Mailing,
         opening::{self, Opening, Patience},
         sale_terms::SaleTerms,
+        webhook_delivery::WebhookDelivery,
     },
     kernel::{clock::Clock, ids::Ids},
     platform::{
@@ -78,6 +80,10 @@ pub struct App {
     pub opening: Opening,
     /// Totals and terms.
     pub sale_terms: SaleTerms,
+    /// Mail.
+    pub mailing: Mailing,
+    /// Webhooks of merchants.
+    pub webhook_delivery: WebhookDelivery,
 }
 
 impl App {
@@ -93,7 +99,7 @@ impl App {
         clock: Clock,
         progress: opening::Progress,
     ) -> anyhow::Result<Self> {
-        let metrics = Metrics::new()?;
+        let (config, metrics) = (Arc::new(config), Metrics::new()?);
         let ids = Ids::random();
         let pool = postgres::connect(&config.postgres)?;
         let redis = Redis::new(
@@ -150,9 +156,16 @@ impl App {
                 clock.clone(),
                 config.checkout.grace,
             ),
+            mailing: Mailing::new(pool.clone(), clock.clone(), config.clone(), &metrics)?,
+            webhook_delivery: WebhookDelivery::new(
+                pool.clone(),
+                (clock.clone(), ids.clone()),
+                config.clone(),
+                &metrics,
+            )?,
             sessions: sessions(&config, &ids)?,
             ids,
-            config: Arc::new(config),
+            config,
             clock,
             metrics,
             pool,

@@ -13,6 +13,7 @@ mod rooms;
 mod serve;
 mod table;
 mod terms;
+mod webhooks;
 
 use std::process::ExitCode;
 
@@ -89,6 +90,10 @@ enum Command {
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLetters),
 
+    /// Manage where events are sent to: merchants' endpoints
+    #[command(subcommand)]
+    Webhooks(webhooks::Webhooks),
+
     /// Print every setting with its present value, and check them
     ///
     /// The output is TOML, one section a part of the program. Secrets, and passwords inside
@@ -131,6 +136,7 @@ fn run(command: Option<Command>) -> Result<(), Failure> {
             Some(Command::Resume(sale)) => pause::run(&config, &sale, false).await,
             Some(Command::Audit) => Box::pin(audit::run(&config)).await,
             Some(Command::DeadLetters(command)) => dead_letters::run(&config, &command).await,
+            Some(Command::Webhooks(command)) => webhooks::run(&config, &command).await,
             Some(Command::CheckConfig) => check_config::run(&config),
         }
     })

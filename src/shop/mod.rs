@@ -6,6 +6,8 @@ pub mod catalog;
 pub mod dead_letters;
 pub mod events;
 pub mod inventory;
+pub mod mail;
 pub mod orders;
 pub mod payments;
 pub mod sales;
+pub mod webhooks;

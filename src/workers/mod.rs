@@ -6,9 +6,11 @@
 pub mod cart_writer;
 pub mod checkout_resumer;
 pub mod hold_expirer;
+pub mod mail_sender;
 pub mod stock_flusher;
 pub mod stock_keeper;
 pub mod stream_watch;
+pub mod webhook_sender;
 
 use std::future::Future;
 
@@ -53,16 +55,22 @@ pub enum Role {
     HoldExpirer,
     /// Finishes checkouts that nobody owns any more
     CheckoutResumer,
+    /// Sends mails
+    MailSender,
+    /// Sends events to merchants' endpoints
+    WebhookSender,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::CartWriter,
         Self::StockKeeper,
         Self::StockFlusher,
         Self::HoldExpirer,
         Self::CheckoutResumer,
+        Self::MailSender,
+        Self::WebhookSender,
     ];
 
     /// The role's name, as the command line has it.
@@ -74,6 +82,8 @@ impl Role {
             Self::StockFlusher => "stock-flusher",
             Self::HoldExpirer => "hold-expirer",
             Self::CheckoutResumer => "checkout-resumer",
+            Self::MailSender => "mail-sender",
+            Self::WebhookSender => "webhook-sender",
         }
     }
 
@@ -91,6 +101,8 @@ impl Role {
             Self::StockFlusher => boxed(stock_flusher::run(app, shutdown)),
             Self::HoldExpirer => boxed(hold_expirer::run(app, shutdown)),
             Self::CheckoutResumer => boxed(checkout_resumer::run(app, shutdown)),
+            Self::MailSender => boxed(mail_sender::run(app, shutdown)),
+            Self::WebhookSender => boxed(webhook_sender::run(app, shutdown)),
         }
     }
 }

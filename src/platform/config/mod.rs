@@ -6,9 +6,11 @@
 
 mod check;
 mod load;
+mod notify;
 mod sections;
 
 pub use load::ConfigError;
+pub use notify::{Mail, MailAddress, Webhooks};
 pub use sections::{
     Cart, Checkout, Log, LogFormat, Ops, Payments, Postgres, Provider, Rabbit, Redis, Shutdown,
     Stock, Web,
@@ -40,6 +42,10 @@ pub struct Config {
     pub checkout: Checkout,
     /// Payments.
     pub payments: Payments,
+    /// Mail.
+    pub mail: Mail,
+    /// Webhooks of merchants.
+    pub webhooks: Webhooks,
     /// Leaving.
     pub shutdown: Shutdown,
 }

@@ -7,6 +7,7 @@
 mod key;
 mod model;
 pub mod rebuild;
+pub mod receipt;
 pub mod store;
 
 use sqlx::PgPool;
