@@ -82,12 +82,7 @@ pub(super) async fn run(config: &Config, command: &Webhooks) -> Result<(), Failu
     }
 }
 
-async fn add(
-    config: &Config,
-    pool: &PgPool,
-    url: &str,
-    events: &[String],
-) -> Result<(), Failure> {
+async fn add(config: &Config, pool: &PgPool, url: &str, events: &[String]) -> Result<(), Failure> {
     let reach = webhook_delivery::reach(config);
     let url = EndpointUrl::parse(url, reach).map_err(Failure::failed)?;
     let mut events = events.to_vec();
@@ -187,7 +182,10 @@ async fn log(pool: &PgPool, id: EndpointId, limit: i64) -> Result<(), Failure> {
             outcome,
         ]
     });
-    println!("{}", table(["asked for (UTC)", "event", "event id", "tries", "took", "outcome"], rows));
+    println!(
+        "{}",
+        table(["asked for (UTC)", "event", "event id", "tries", "took", "outcome"], rows)
+    );
     Ok(())
 }
 

@@ -16,16 +16,10 @@ pub async fn run(app: App, shutdown: Shutdown) -> anyhow::Result<()> {
     let (mut measure_at, mut forget_at) = (Instant::now(), Instant::now());
     let mut trouble = Trouble::default();
     while !shutdown.is_requested() {
-        let taken = match app.webhook_delivery.send_due().await {
-            Ok(taken) => {
-                trouble.is_over("the webhook sender");
-                taken
-            }
-            Err(error) => {
-                trouble.is("the webhook sender", &error);
-                0
-            }
-        };
+        match app.webhook_delivery.send_due().await {
+            Ok(_) => trouble.is_over("the webhook sender"),
+            Err(error) => trouble.is("the webhook sender", &error),
+        }
         if Instant::now() >= measure_at {
             if let Err(error) = app.webhook_delivery.measure().await {
                 tracing::debug!(%error, "waiting deliveries cannot be counted");
@@ -41,8 +35,8 @@ pub async fn run(app: App, shutdown: Shutdown) -> anyhow::Result<()> {
         }
         tokio::select! {
             () = shutdown.requested() => {}
-            // there was something: as soon as one is through there is room for the next
-            () = app.webhook_delivery.one_ended(), if taken > 0 => {}
+            // there is room for the next
+            () = app.webhook_delivery.one_ended() => {}
             () = tokio::time::sleep(app.config.webhooks.interval) => {}
         }
     }

@@ -195,7 +195,8 @@ async fn notice(
     id: EndpointId,
 ) -> Result<(String, Notice), Unwritten> {
     let merchant = config.mail.merchant.as_ref();
-    let nobody = || Unwritten::Never("no merchant to write to (STAMPEDE_MAIL__MERCHANT)".to_owned());
+    let nobody =
+        || Unwritten::Never("no merchant to write to (STAMPEDE_MAIL__MERCHANT)".to_owned());
     let to = merchant.ok_or_else(nobody)?.address();
     let endpoint = webhooks::store::get(pool, id).await?;
     let gone = || Unwritten::Never(format!("there is no endpoint {id}"));
@@ -211,10 +212,9 @@ impl Notice {
             Some((at, Disabled::Gone)) => {
                 format!("On {} it answered that it is gone (410).", shown(Some(at)))
             }
-            Some((_, Disabled::Failing)) => format!(
-                "Since {} every delivery to it has failed.",
-                shown(endpoint.failing_since)
-            ),
+            Some((_, Disabled::Failing)) => {
+                format!("Since {} every delivery to it has failed.", shown(endpoint.failing_since))
+            }
             Some((at, Disabled::Asked)) => format!("Disabled by hand on {}.", shown(Some(at))),
             None => "It was enabled again since.".to_owned(),
         };
@@ -233,7 +233,9 @@ impl Notice {
 /// Why nothing was charged, in the buyer's words.
 fn why(reason: Option<&str>) -> &'static str {
     match reason {
-        Some("hold_expired") => "The payment was not completed while the items were set aside for you.",
+        Some("hold_expired") => {
+            "The payment was not completed while the items were set aside for you."
+        }
         Some("card_declined") => "The card was refused by its bank.",
         _ => "The payment did not go through.",
     }
@@ -280,7 +282,11 @@ mod tests {
             sale: one_line(title),
             number: "ord_1".into(),
             name: one_line(name),
-            lines: vec![Line { title: one_line(title), quantity: "1".into(), price: "€1.00".into() }],
+            lines: vec![Line {
+                title: one_line(title),
+                quantity: "1".into(),
+                price: "€1.00".into(),
+            }],
             total: "€1.00".into(),
             refund: "€1.00".into(),
             refunded: None,

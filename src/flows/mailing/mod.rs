@@ -153,9 +153,7 @@ impl Mailing {
             }
             Err(MailError::Refused(why)) => Ok(self.bury(mail, &why).await?),
             Err(MailError::Later(why)) => match backoff::delay(mail.id, mail.failures + 1) {
-                Some(delay) => {
-                    Ok(mail::store::put_off(&self.pool, mail, delay, true, &why).await?)
-                }
+                Some(delay) => Ok(mail::store::put_off(&self.pool, mail, delay, true, &why).await?),
                 None => Ok(self.bury(mail, &format!("given up: {why}")).await?),
             },
             Err(MailError::Away(why)) => {

@@ -41,10 +41,8 @@ impl Consumer for WebhookConsumer {
             return Ok(());
         }
         let body = serde_json::to_vec(event).map_err(|error| Fault::Park(error.to_string()))?;
-        let deliveries: Vec<_> = asking
-            .into_iter()
-            .map(|endpoint| (DeliveryId(self.ids.unique()), endpoint))
-            .collect();
+        let deliveries: Vec<_> =
+            asking.into_iter().map(|endpoint| (DeliveryId(self.ids.unique()), endpoint)).collect();
         let event = (event.id, event.kind(), body.as_slice());
         Ok(webhooks::queue::insert(tx, &deliveries, event).await?)
     }

@@ -94,7 +94,8 @@ impl Mailer {
     }
 
     fn message(&self, letter: Letter, now: Timestamp) -> Result<Message, MailError> {
-        let unsound = |_| MailError::Refused("the address is not one that mail can be sent to".into());
+        let unsound =
+            |_| MailError::Refused("the address is not one that mail can be sent to".into());
         let to = letter.to.parse().map(|address| Mailbox::new(None, address)).map_err(unsound)?;
         // programs that answer by themselves are not to answer this
         let automatic = HeaderName::new_from_ascii_str("Auto-Submitted");

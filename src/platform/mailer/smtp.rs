@@ -61,7 +61,8 @@ impl Smtp {
             None
         } else {
             let (name, password) = (url.username(), url.password().unwrap_or_default());
-            let [name, password] = [name, password].map(|text| percent_decode_str(text).decode_utf8());
+            let [name, password] =
+                [name, password].map(|text| percent_decode_str(text).decode_utf8());
             Some(Credentials::new(name?.into_owned(), password?.into_owned()))
         };
         let wanted = url.query_pairs().find(|(name, _)| name == "tls").map(|(_, how)| how);
@@ -127,7 +128,9 @@ impl Smtp {
         )
         .await?;
         match &self.tls {
-            Tls::Required(parameters) => connection.starttls(parameters.clone(), &self.hello).await?,
+            Tls::Required(parameters) => {
+                connection.starttls(parameters.clone(), &self.hello).await?
+            }
             Tls::Opportunistic(parameters) if connection.can_starttls() => {
                 connection.starttls(parameters.clone(), &self.hello).await?;
             }

@@ -166,9 +166,7 @@ fn no_answer(error: &reqwest::Error) -> NoAnswer {
     NoAnswer::Broken(if causes.is_empty() { "no connection".to_owned() } else { causes.join(": ") })
 }
 
-fn causes<'e>(
-    error: &'e (dyn Error + 'static),
-) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error| (*error).source())
 }
 
@@ -191,7 +189,11 @@ impl Resolve for Resolver {
 fn permitted(found: impl Iterator<Item = SocketAddr>, reach: Reach) -> Result<Addrs, Forbidden> {
     let permitted: Vec<SocketAddr> =
         found.filter(|at| reach == Reach::Anywhere || address::is_public(at.ip())).collect();
-    if permitted.is_empty() { Err(Forbidden::NotPublic) } else { Ok(Box::new(permitted.into_iter())) }
+    if permitted.is_empty() {
+        Err(Forbidden::NotPublic)
+    } else {
+        Ok(Box::new(permitted.into_iter()))
+    }
 }
 
 #[cfg(test)]
@@ -211,7 +213,12 @@ mod tests {
         assert_eq!(look("http://127.0.0.1:9/", Reach::Anywhere), Ok(()));
         // the last four are spellings of 127.0.0.1
         for own in [
-            "169.254.169.254", "[::1]", "[::ffff:10.0.0.1]", "127.1", "0x7f.0.0.1", "2130706433",
+            "169.254.169.254",
+            "[::1]",
+            "[::ffff:10.0.0.1]",
+            "127.1",
+            "0x7f.0.0.1",
+            "2130706433",
             "0177.0.0.1",
         ] {
             let url = format!("https://{own}/");

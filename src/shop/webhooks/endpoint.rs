@@ -138,11 +138,20 @@ mod tests {
     #[test]
     fn addresses_that_would_leak_or_lead_inside_are_refused() {
         let parse = |text: &str| EndpointUrl::parse(text, Reach::Public);
-        assert_eq!(parse("https://example.org/a?b=c").unwrap().as_str(), "https://example.org/a?b=c");
+        assert_eq!(
+            parse("https://example.org/a?b=c").unwrap().as_str(),
+            "https://example.org/a?b=c"
+        );
         let long = format!("https://example.org/{}", "a".repeat(LONGEST_URL));
         for bad in [
-            "", "example.org", "http://example.org/", "https://10.0.0.1/", "https://[::1]/",
-            "https://me:secret@example.org/", "https://me@example.org/", "https://example.org/#a",
+            "",
+            "example.org",
+            "http://example.org/",
+            "https://10.0.0.1/",
+            "https://[::1]/",
+            "https://me:secret@example.org/",
+            "https://me@example.org/",
+            "https://example.org/#a",
             &long,
         ] {
             assert!(parse(bad).is_err(), "{bad}");

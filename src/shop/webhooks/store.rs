@@ -82,11 +82,7 @@ pub async fn rotate(
 }
 
 /// Disables an endpoint. Says whether it was enabled before.
-pub async fn disable(
-    db: impl PgExecutor<'_>,
-    id: EndpointId,
-    why: Disabled,
-) -> sqlx::Result<bool> {
+pub async fn disable(db: impl PgExecutor<'_>, id: EndpointId, why: Disabled) -> sqlx::Result<bool> {
     let done = sqlx::query!(
         "UPDATE webhook_endpoints SET disabled_at = clock_timestamp(), disabled_why = $2
          WHERE id = $1 AND disabled_at IS NULL",
