@@ -53,8 +53,8 @@ pub(super) enum Webhooks {
     },
     /// Give an endpoint a new secret, and show it
     ///
-    /// The one before signs beside it for a day (STAMPEDE_WEBHOOKS__ROTATION), so that the receiver
-    /// may change over at any moment of it.
+    /// The one before signs beside it for a day (see `webhooks.rotation` of check-config), so that
+    /// the receiver may change over at any moment of it.
     Rotate {
         /// As listed
         id: EndpointId,
@@ -85,6 +85,7 @@ pub(super) async fn run(config: &Config, command: &Webhooks) -> Result<(), Failu
 async fn add(config: &Config, pool: &PgPool, url: &str, events: &[String]) -> Result<(), Failure> {
     let reach = webhook_delivery::reach(config);
     let url = EndpointUrl::parse(url, reach).map_err(Failure::failed)?;
+    url.is_allowed_now(reach).await.map_err(Failure::failed)?;
     let mut events = events.to_vec();
     events.sort();
     events.dedup();

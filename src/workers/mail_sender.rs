@@ -16,12 +16,17 @@ const FORGET_EVERY: Duration = Duration::from_hours(1);
 
 /// Runs until the process leaves.
 pub async fn run(app: App, shutdown: Shutdown) -> anyhow::Result<()> {
-    let at_once = app.config.mail.connections;
+    let (at_once, grace) = (app.config.mail.connections, app.config.shutdown.timeout / 2);
     let (mut measure_at, mut forget_at) = (Instant::now(), Instant::now());
     let mut trouble = Trouble::default();
     let mut pause = Duration::from_secs(1);
     while !shutdown.is_requested() {
-        let wait = match app.mailing.send_due(at_once).await {
+        let outcome = tokio::select! {
+            outcome = app.mailing.send_due(at_once) => outcome,
+            // what is cut off is sent once more, as the same letter
+            () = shutdown.requested_for(grace) => return Ok(()),
+        };
+        let wait = match outcome {
             Ok(round) => {
                 trouble.is_over("the mail sender");
                 pause = Duration::from_secs(1);

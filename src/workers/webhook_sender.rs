@@ -11,7 +11,7 @@ const MEASURE_EVERY: Duration = Duration::from_secs(15);
 /// How often deliveries of long ago are forgotten.
 const FORGET_EVERY: Duration = Duration::from_hours(1);
 
-/// Runs until the process leaves, and waits for the requests that are under way then.
+/// Runs until the process leaves, and waits a while for the requests that are under way then.
 pub async fn run(app: App, shutdown: Shutdown) -> anyhow::Result<()> {
     let (mut measure_at, mut forget_at) = (Instant::now(), Instant::now());
     let mut trouble = Trouble::default();
@@ -40,6 +40,8 @@ pub async fn run(app: App, shutdown: Shutdown) -> anyhow::Result<()> {
             () = tokio::time::sleep(app.config.webhooks.interval) => {}
         }
     }
-    app.webhook_delivery.close().await;
+    // what is cut off is sent once more, under the same id
+    let grace = app.config.shutdown.timeout / 2;
+    let _ = tokio::time::timeout(grace, app.webhook_delivery.close()).await;
     Ok(())
 }

@@ -77,7 +77,13 @@ async fn an_endpoint_s_life_from_the_command_line() {
 async fn what_cannot_be_is_refused_with_a_reason() {
     let broken = Endpoint::answering(500).await;
     at_desk(&[("STAMPEDE_WEBHOOKS__ALLOW_PRIVATE", "false")], |desk| async move {
-        for url in ["https://10.0.0.1/", "https://[::ffff:10.0.0.1]/", "http://example.org/", "x"] {
+        for url in [
+            "https://localhost/",
+            "https://10.0.0.1/",
+            "https://[::ffff:10.0.0.1]/",
+            "http://example.org/",
+            "x",
+        ] {
             let (code, said) = refuses(&desk, &["webhooks", "add", url]).await;
             assert_eq!(code, 1, "{url}: {said}");
         }

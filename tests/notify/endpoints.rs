@@ -146,6 +146,7 @@ async fn an_address_inside_is_not_spoken_to_however_it_is_written() {
             "[::1]",
             "[::ffff:127.0.0.1]",
             "[::ffff:7f00:1]",
+            "127.0.0.1.",
             "localhost",
             "LOCALHOST",
         ];
@@ -166,7 +167,7 @@ async fn an_address_inside_is_not_spoken_to_however_it_is_written() {
             .await;
         assert_eq!(
             refused,
-            2 * 8,
+            2 * 9,
             "{:?}",
             desk.text("SELECT string_agg(last_error, E'\\n') FROM webhook_deliveries").await
         );

@@ -1,5 +1,6 @@
 //! How letters look: on a phone and at a desk, by day and by night.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use stampede::shop::{
     events::Fact,
     webhooks::{self, Disabled},
@@ -22,6 +23,7 @@ async fn letters_are_readable_everywhere() {
                     123456 FROM orders",
         )
         .await;
+        desk.write("UPDATE orders SET total_minor = 149256").await;
         desk.ask_for_mail(&event(Fact::OrderPaid(order_fact(order, "paid", None)))).await;
         let back = refunded(&desk, order, 12_900).await;
         desk.ask_for_mail(&back).await;
@@ -43,9 +45,10 @@ async fn letters_are_readable_everywhere() {
         stampede::shop::mail::store::insert(&desk.pool, id, id, topic).await.unwrap();
         assert_eq!(desk.mailing().send_due(4).await.unwrap().sent, 4);
 
-        let browser = Browser::open(&server.url(""), Kind::Phone).await;
+        // as it came: the server's own view leaves out what it does not trust
+        let browser = Browser::open("data:text/html;charset=utf-8;base64,", Kind::Phone).await;
         for mail in server.mails().await {
-            browser.goto(&format!("/api/email/{}/html", mail["id"].as_str().unwrap())).await;
+            browser.goto(&STANDARD.encode(mail["html"].as_str().unwrap())).await;
             let subject = mail["subject"].as_str().unwrap().split(':').next().unwrap();
             browser.looks(&format!("mail-{}", subject.to_lowercase().replace(' ', "-"))).await;
         }

@@ -3,12 +3,14 @@
 use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
+use tokio::net::TcpStream;
 use uuid::Uuid;
 
-use crate::harness::{free_port, until};
+use crate::harness::{PATIENCE, free_port};
 
 /// A server of a test's own. Killed when it is dropped.
 pub(super) struct MailDev {
@@ -26,6 +28,17 @@ impl MailDev {
     pub(super) async fn start_at(smtp: u16, arguments: &[&str]) -> Self {
         // its API is asked before anything of the shop has chosen one
         let _ = rustls::crypto::ring::default_provider().install_default();
+        loop {
+            match Self::try_at(smtp, arguments).await {
+                Some(server) => return server,
+                // the port of its view was taken by somebody else meanwhile
+                None => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+    }
+
+    /// `None` when the program has ended.
+    async fn try_at(smtp: u16, arguments: &[&str]) -> Option<Self> {
         let web = free_port();
         let folder = std::env::temp_dir().join(format!("maildev-{}", Uuid::new_v4().simple()));
         let program = Command::new(program())
@@ -37,13 +50,21 @@ impl MailDev {
             .stdout(Stdio::null())
             .spawn()
             .expect("MailDev: run `deploy/local/install maildev`");
-        let server = Self { program, folder, smtp, web };
-        until("MailDev listens", || async {
-            let web = reqwest::get(server.url("/api/email")).await;
-            web.is_ok() && tokio::net::TcpStream::connect(("127.0.0.1", smtp)).await.is_ok()
-        })
-        .await;
-        server
+        let mut server = Self { program, folder, smtp, web };
+        let began = Instant::now();
+        while !server.listens().await {
+            if server.program.try_wait().unwrap().is_some() {
+                return None;
+            }
+            assert!(began.elapsed() < PATIENCE, "MailDev does not listen");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Some(server)
+    }
+
+    async fn listens(&self) -> bool {
+        reqwest::get(self.url("/api/email")).await.is_ok()
+            && TcpStream::connect(("127.0.0.1", self.smtp)).await.is_ok()
     }
 
     /// The setting that leads here.

@@ -170,6 +170,21 @@ async fn a_sender_who_died_leaves_the_same_letter_to_the_next() {
     .await;
 }
 
+/// The negative control: with a lease of nothing, both get the same letter to send, and only the
+/// later one's word counts.
+#[tokio::test]
+async fn without_a_lease_two_senders_take_the_same_letter() {
+    at_desk(&[], |desk| async move {
+        desk.ask_for_mail(&desk.paid().await).await;
+        let take = || mail::store::take_over(&desk.pool, 10, std::time::Duration::ZERO);
+        let (one, other) = (take().await.unwrap(), take().await.unwrap());
+        assert_eq!(one[0].id, other[0].id);
+        assert!(!mail::store::sent(&desk.pool, &one[0]).await.unwrap());
+        assert!(mail::store::sent(&desk.pool, &other[0]).await.unwrap());
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn without_a_server_letters_are_files() {
     at_desk(&[], |desk| async move {

@@ -248,6 +248,20 @@ async fn two_senders_deliver_nothing_twice() {
     .await;
 }
 
+/// The negative control: with a lease of nothing, both get the same delivery.
+#[tokio::test]
+async fn without_a_lease_two_senders_take_the_same_delivery() {
+    at_desk(&[], |desk| async move {
+        let room = [Room { endpoint: desk.endpoint("https://example.org/").await, free: 5 }];
+        desk.ask_for_deliveries(&desk.paid().await).await;
+        let take = || queue::take_over(&desk.pool, &room, Duration::ZERO);
+        let (one, other) = (take().await.unwrap(), take().await.unwrap());
+        assert_eq!(one[0].id, other[0].id);
+        assert_eq!((one[0].attempt, other[0].attempt), (1, 2));
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_sender_who_died_leaves_the_same_delivery_to_the_next() {
     let endpoint = Endpoint::answering(200).await;

@@ -31,9 +31,20 @@ pub(super) enum Unwritten {
     Later(anyhow::Error),
 }
 
-impl<E: Into<anyhow::Error>> From<E> for Unwritten {
-    fn from(error: E) -> Self {
-        Self::Later(error.into())
+impl From<sqlx::Error> for Unwritten {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => {
+                Self::Never(error.to_string())
+            }
+            _ => Self::Later(error.into()),
+        }
+    }
+}
+
+impl From<askama::Error> for Unwritten {
+    fn from(error: askama::Error) -> Self {
+        Self::Never(error.to_string())
     }
 }
 

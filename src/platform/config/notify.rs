@@ -70,7 +70,7 @@ pub(super) fn range(config: &Config, key: &str) -> Result<(), String> {
     let (mail, webhooks) = (&config.mail, &config.webhooks);
     let found = match key {
         "mail.url" => {
-            return mail.url.as_ref().map_or(Ok(()), |url| server(url));
+            return mail.url.as_ref().map_or(Ok(()), server);
         }
         // a second's worth at a time is taken over by one sender
         "mail.rate" => return check::within(mail.rate, 1, 1000),

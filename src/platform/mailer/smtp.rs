@@ -127,14 +127,13 @@ impl Smtp {
             None,
         )
         .await?;
-        match &self.tls {
-            Tls::Required(parameters) => {
-                connection.starttls(parameters.clone(), &self.hello).await?
-            }
-            Tls::Opportunistic(parameters) if connection.can_starttls() => {
-                connection.starttls(parameters.clone(), &self.hello).await?;
-            }
-            _ => {}
+        let upgrade = match &self.tls {
+            Tls::Required(parameters) => Some(parameters),
+            Tls::Opportunistic(parameters) if connection.can_starttls() => Some(parameters),
+            _ => None,
+        };
+        if let Some(parameters) = upgrade {
+            connection.starttls(parameters.clone(), &self.hello).await?;
         }
         if let Some(login) = &self.login {
             connection.auth(DEFAULT_MECHANISMS, login).await?;

@@ -34,21 +34,22 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 }
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
-    let [a, b, c, d, e, f, g, h] = address.segments();
     let carried = |high: u16, low: u16| {
         let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
         is_public_v4(Ipv4Addr::new(a, b, c, d))
     };
-    match (a, b, c, d, e, f) {
+    match address.segments() {
         // ::ffff:0:0/96 mapped, 64:ff9b::/96 translated
-        (0, 0, 0, 0, 0, 0xffff) | (0x64, 0xff9b, 0, 0, 0, 0) => carried(g, h),
+        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+            carried(high, low)
+        }
         // 6to4
-        (0x2002, ..) => carried(b, c),
+        [0x2002, high, low, ..] => carried(high, low),
         // 2001::/23 protocols (Teredo among them), 2001:db8::/32 and 3fff::/20 documentation
-        (0x2001, b, ..) if b < 0x200 || b == 0xdb8 => false,
-        (0x3fff, b, ..) if b < 0x1000 => false,
-        // the rest of what is given out; below it lie loopback, local networks and multicast
-        _ => a & 0xe000 == 0x2000,
+        [0x2001, next, ..] if next < 0x200 || next == 0xdb8 => false,
+        [0x3fff, next, ..] if next < 0x1000 => false,
+        // the rest of what is given out; elsewhere lie loopback, local networks and multicast
+        [first, ..] => first & 0xe000 == 0x2000,
     }
 }
 

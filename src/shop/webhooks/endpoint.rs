@@ -55,6 +55,11 @@ impl EndpointUrl {
         Ok(Self(url))
     }
 
+    /// Looks once more, at what its name stands for at this moment.
+    pub async fn is_allowed_now(&self, reach: Reach) -> Result<(), InvalidUrl> {
+        outgoing::allowed_now(&self.0, reach).await.map_err(InvalidUrl::Forbidden)
+    }
+
     /// The address.
     #[must_use]
     pub fn as_str(&self) -> &str {
