@@ -25,12 +25,11 @@ impl WebhookDelivery {
             answer: attempt.answer.and_then(|status| i16::try_from(status).ok()),
             error: attempt.failure.as_ref().map(|failure| failure.said.as_str()),
         };
-        let mut tx = self.pool.begin().await?;
         if attempt.failure.is_none() {
-            if webhooks::queue::delivered(&mut *tx, delivery, &tried).await? {
-                webhooks::store::succeeded(&mut *tx, delivery.endpoint).await?;
-            }
-        } else if self.retry_or_bury(&mut tx, delivery, attempt, &tried).await? {
+            return webhooks::queue::delivered(&self.pool, delivery, &tried).await;
+        }
+        let mut tx = self.pool.begin().await?;
+        if self.retry_or_bury(&mut tx, delivery, attempt, &tried).await? {
             self.judge(&mut tx, delivery, attempt).await?;
         }
         tx.commit().await

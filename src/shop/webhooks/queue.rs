@@ -105,13 +105,29 @@ pub async fn take_over(
     Ok(rows.into_iter().map(Row::read).collect())
 }
 
-/// It was taken. Says whether this owner still was the owner.
+/// It was taken, and its endpoint does well. One statement, for this is what happens most.
 pub async fn delivered(
     db: impl PgExecutor<'_>,
     delivery: &Delivery,
     tried: &Tried<'_>,
-) -> sqlx::Result<bool> {
-    end(db, delivery, "delivered", tried).await
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "WITH done AS (
+             UPDATE webhook_deliveries
+             SET status = 'delivered', tried_at = clock_timestamp(), took_ms = $3, answer = $4,
+                 last_error = NULL
+             WHERE id = $1 AND attempt = $2 AND status = 'waiting'
+             RETURNING endpoint_id)
+         UPDATE webhook_endpoints e SET failing_since = NULL
+         FROM done WHERE e.id = done.endpoint_id AND e.failing_since IS NOT NULL",
+        delivery.id.0,
+        delivery.attempt,
+        tried.took_ms,
+        tried.answer,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 /// It is given up. Says whether this owner still was the owner.
@@ -120,7 +136,20 @@ pub async fn give_up(
     delivery: &Delivery,
     tried: &Tried<'_>,
 ) -> sqlx::Result<bool> {
-    end(db, delivery, "dead", tried).await
+    let done = sqlx::query!(
+        "UPDATE webhook_deliveries
+         SET status = 'dead', tried_at = clock_timestamp(), took_ms = $3, answer = $4,
+             last_error = $5
+         WHERE id = $1 AND attempt = $2 AND status = 'waiting'",
+        delivery.id.0,
+        delivery.attempt,
+        tried.took_ms,
+        tried.answer,
+        tried.error,
+    )
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected() == 1)
 }
 
 /// It is tried again after `pause`. Says whether this owner still was the owner.
@@ -154,28 +183,6 @@ pub async fn revive(db: impl PgExecutor<'_>, id: DeliveryId) -> sqlx::Result<boo
          SET status = 'waiting', attempt = 0, next_try_at = clock_timestamp()
          WHERE id = $1 AND status = 'dead'",
         id.0,
-    )
-    .execute(db)
-    .await?;
-    Ok(done.rows_affected() == 1)
-}
-
-async fn end(
-    db: impl PgExecutor<'_>,
-    delivery: &Delivery,
-    status: &str,
-    tried: &Tried<'_>,
-) -> sqlx::Result<bool> {
-    let done = sqlx::query!(
-        "UPDATE webhook_deliveries
-         SET status = $3, tried_at = clock_timestamp(), took_ms = $4, answer = $5, last_error = $6
-         WHERE id = $1 AND attempt = $2 AND status = 'waiting'",
-        delivery.id.0,
-        delivery.attempt,
-        status,
-        tried.took_ms,
-        tried.answer,
-        tried.error,
     )
     .execute(db)
     .await?;

@@ -110,18 +110,6 @@ pub async fn enable(db: impl PgExecutor<'_>, id: EndpointId, limit: i64) -> sqlx
     Ok(done.rows_affected() == 1)
 }
 
-/// Takes note that an endpoint took something.
-pub async fn succeeded(db: impl PgExecutor<'_>, id: EndpointId) -> sqlx::Result<()> {
-    sqlx::query!(
-        "UPDATE webhook_endpoints SET failing_since = NULL
-         WHERE id = $1 AND failing_since IS NOT NULL",
-        id.0,
-    )
-    .execute(db)
-    .await?;
-    Ok(())
-}
-
 /// Takes note that an endpoint failed. Says whether it has done nothing else for `limit`.
 pub async fn failed(
     db: impl PgExecutor<'_>,
