@@ -9,11 +9,13 @@ use crate::{
         cart_intake::CartIntake,
         cart_lines::{CartLimits, CartLines},
         checkout::{self, Checkout},
+        mailing::Mailing,
         opening::{self, Opening, Patience},
         reconciliation::Auditor,
         refunding::Refunding,
         sale_terms::SaleTerms,
         statistics::Statistics,
+        webhook_delivery::WebhookDelivery,
     },
     kernel::{clock::Clock, ids::Ids},
     platform::{
@@ -90,6 +92,10 @@ pub struct App {
     pub sale_terms: SaleTerms,
     /// What happened to orders, minute by minute.
     pub statistics: Statistics,
+    /// Mail.
+    pub mailing: Mailing,
+    /// Webhooks of merchants.
+    pub webhook_delivery: WebhookDelivery,
 }
 
 impl App {
@@ -106,16 +112,9 @@ impl App {
         progress: opening::Progress,
     ) -> anyhow::Result<Self> {
         tls::install();
-        let (metrics, ids) = (Metrics::new()?, Ids::random());
+        let (config, metrics, ids) = (Arc::new(config), Metrics::new()?, Ids::random());
         let pool = postgres::connect(&config.postgres)?;
-        let redis = Redis::new(
-            config.redis.url.expose(),
-            RedisOptions {
-                pool_size: config.redis.pool_size,
-                connect_timeout: config.redis.connect_timeout,
-                reply_timeout: config.redis.call_timeout,
-            },
-        )?;
+        let redis = Redis::new(config.redis.url.expose(), redis_options(&config))?;
         let rabbit = Rabbit::start(&config.rabbit)?;
         let stream = CartStream::new(&config.rabbit.prefix);
         let inventory = Inventory::new(
@@ -172,9 +171,16 @@ impl App {
                 config.checkout.grace,
             ),
             statistics: Statistics::new(pool.clone()),
+            mailing: Mailing::new(pool.clone(), clock.clone(), config.clone(), &metrics)?,
+            webhook_delivery: WebhookDelivery::new(
+                pool.clone(),
+                (clock.clone(), ids.clone()),
+                config.clone(),
+                &metrics,
+            )?,
             sessions: sessions(&config, &ids)?,
             ids,
-            config: Arc::new(config),
+            config,
             clock,
             metrics,
             pool,
@@ -216,6 +222,14 @@ fn sessions(config: &Config, ids: &Ids) -> anyhow::Result<Sessions> {
         return Ok(Sessions::new([unknown], ids.clone())?);
     }
     Ok(Sessions::new(secrets.iter().map(Secret::expose), ids.clone())?)
+}
+
+fn redis_options(config: &Config) -> RedisOptions {
+    RedisOptions {
+        pool_size: config.redis.pool_size,
+        connect_timeout: config.redis.connect_timeout,
+        reply_timeout: config.redis.call_timeout,
+    }
 }
 
 fn cart_limits(config: &Config) -> CartLimits {

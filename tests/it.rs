@@ -16,6 +16,7 @@ mod checkout;
 mod faults;
 mod harness;
 mod inventory;
+mod notify;
 mod numbers;
 mod pages;
 mod platform;

@@ -18,6 +18,7 @@ mod rooms;
 mod serve;
 mod table;
 mod terms;
+mod webhooks;
 
 use std::process::ExitCode;
 
@@ -115,6 +116,10 @@ enum Command {
     /// far as it was flushed.
     Report(report::Arguments),
 
+    /// Manage where events are sent to: merchants' endpoints
+    #[command(subcommand)]
+    Webhooks(webhooks::Webhooks),
+
     /// Print every setting with its present value, and check them
     ///
     /// The output is TOML, one section a part of the program. Secrets, and passwords inside
@@ -162,6 +167,7 @@ fn run(command: Option<Command>) -> Result<(), Failure> {
             Some(Command::DeadLetters(command)) => dead_letters::run(&config, &command).await,
             Some(Command::Export(export)) => export::run(&config, &export).await,
             Some(Command::Report(arguments)) => report::run(&config, &arguments).await,
+            Some(Command::Webhooks(command)) => webhooks::run(&config, &command).await,
             Some(Command::CheckConfig) => check_config::run(&config),
         }
     })

@@ -4,12 +4,14 @@
 pub mod cart_intake;
 pub mod cart_lines;
 pub mod checkout;
+pub mod mailing;
 pub mod opening;
 pub mod reconciliation;
 pub mod refunding;
 pub mod sale_terms;
 pub mod statistics;
 pub mod stock_flush;
+pub mod webhook_delivery;
 
 use std::time::Duration;
 

@@ -126,6 +126,14 @@ id! {
     /// An order; also the key under which its payment is made.
     OrderId, "ord_"
 }
+id! {
+    /// Where a merchant is sent events.
+    EndpointId, "whe_"
+}
+id! {
+    /// An event on its way to one endpoint; the same with every try.
+    DeliveryId, "msg_"
+}
 
 /// A sale's row in Postgres.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -1,5 +1,7 @@
 //! Leaving in good order: the first signal asks for it, the second insists.
 
+use std::time::Duration;
+
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
@@ -48,6 +50,12 @@ impl Shutdown {
     /// Waits until somebody asks.
     pub fn requested(&self) -> WaitForCancellationFuture<'_> {
         self.0.cancelled()
+    }
+
+    /// Waits until somebody has asked, and `grace` more.
+    pub async fn requested_for(&self, grace: Duration) {
+        self.requested().await;
+        tokio::time::sleep(grace).await;
     }
 
     /// The wish as a token, for what takes one.

@@ -7,11 +7,13 @@ pub mod auditor;
 pub mod cart_writer;
 pub mod checkout_resumer;
 pub mod hold_expirer;
+pub mod mail_sender;
 pub mod payment_notices;
 pub mod statistics;
 pub mod stock_flusher;
 pub mod stock_keeper;
 pub mod stream_watch;
+pub mod webhook_sender;
 
 use std::future::Future;
 
@@ -62,11 +64,15 @@ pub enum Role {
     Auditor,
     /// Counts what happened to orders, minute by minute
     Statistics,
+    /// Sends mails
+    MailSender,
+    /// Sends events to merchants' endpoints
+    WebhookSender,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::CartWriter,
         Self::StockKeeper,
         Self::StockFlusher,
@@ -75,6 +81,8 @@ impl Role {
         Self::PaymentNotices,
         Self::Auditor,
         Self::Statistics,
+        Self::MailSender,
+        Self::WebhookSender,
     ];
 
     /// The role's name, as the command line has it.
@@ -89,6 +97,8 @@ impl Role {
             Self::PaymentNotices => "payment-notices",
             Self::Auditor => "auditor",
             Self::Statistics => "statistics",
+            Self::MailSender => "mail-sender",
+            Self::WebhookSender => "webhook-sender",
         }
     }
 
@@ -109,6 +119,8 @@ impl Role {
             Self::PaymentNotices => boxed(payment_notices::run(app, shutdown)),
             Self::Auditor => boxed(auditor::run(app, shutdown)),
             Self::Statistics => boxed(statistics::run(app, shutdown)),
+            Self::MailSender => boxed(mail_sender::run(app, shutdown)),
+            Self::WebhookSender => boxed(webhook_sender::run(app, shutdown)),
         }
     }
 }

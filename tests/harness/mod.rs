@@ -8,6 +8,7 @@ pub(crate) mod servers;
 use std::{
     fmt::Write as _,
     net::TcpListener,
+    path::PathBuf,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -146,6 +147,9 @@ impl Plan {
             ("STAMPEDE_STOCK__EXPIRER_INTERVAL", "100ms".to_owned()),
             ("STAMPEDE_STOCK__BARRIER_DELAY", "100ms".to_owned()),
             ("STAMPEDE_CHECKOUT__RESUME_INTERVAL", "200ms".to_owned()),
+            ("STAMPEDE_MAIL__FOLDER", mail_folder(&database).display().to_string()),
+            ("STAMPEDE_MAIL__INTERVAL", "100ms".to_owned()),
+            ("STAMPEDE_WEBHOOKS__INTERVAL", "100ms".to_owned()),
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
@@ -274,6 +278,7 @@ impl Shop {
         let _ = self.app.rabbit.delete_stream(&self.app.stream.queue_of(generation)).await;
         self.app.rabbit.close().await;
         self.app.pool.close().await;
+        let _ = std::fs::remove_dir_all(mail_folder(&self.database));
         let mut admin = PgConnection::connect(&self.servers.database_url).await.unwrap();
         let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.database);
         let _ = admin.execute(sqlx::AssertSqlSafe(drop)).await;
@@ -312,6 +317,11 @@ async fn audits(auditor: &Auditor) -> Vec<Audit> {
 
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Where a shop's mails go.
+fn mail_folder(database: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("{database}-mail"))
 }
 
 fn with_database(url: &str, database: &str) -> String {

@@ -19,7 +19,7 @@ use crate::harness::{PATIENCE, free_port};
 
 /// What sits in front of the shop.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// A phone, 360 pixels wide.
     Phone,
     /// A large window, in the dark.
@@ -29,7 +29,7 @@ pub(super) enum Kind {
 }
 
 /// A browser of a test's own. Killed when it is dropped.
-pub(super) struct Browser {
+pub(crate) struct Browser {
     pub(super) driver: Driver,
     program: Child,
     pub(super) kind: Kind,
@@ -37,7 +37,7 @@ pub(super) struct Browser {
 }
 
 impl Browser {
-    pub(super) async fn open(url: &str, kind: Kind) -> Self {
+    pub(crate) async fn open(url: &str, kind: Kind) -> Self {
         let port = free_port();
         let program = Command::new("chromedriver")
             .arg(format!("--port={port}"))
@@ -58,7 +58,7 @@ impl Browser {
         Self { driver, program, kind, url: url.to_owned() }
     }
 
-    pub(super) async fn goto(&self, path: &str) {
+    pub(crate) async fn goto(&self, path: &str) {
         self.driver.goto(&format!("{}{path}", self.url)).await.unwrap();
     }
 
@@ -141,7 +141,7 @@ impl Browser {
     }
 
     /// Keeps a picture of it on a phone and at a desk, by day and by night, and checks each.
-    pub(super) async fn looks(&self, name: &str) {
+    pub(crate) async fn looks(&self, name: &str) {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
         std::fs::create_dir_all(&folder).unwrap();
         for (device, width, height) in [("phone", 360, 780), ("desk", 1280, 900)] {
@@ -178,7 +178,7 @@ impl Browser {
         self.driver.issue_cmd(command).await.unwrap();
     }
 
-    pub(super) async fn close(self) {
+    pub(crate) async fn close(self) {
         self.driver.clone().close().await.unwrap();
     }
 }

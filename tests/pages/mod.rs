@@ -2,7 +2,7 @@
 //! Screenshots go to `target/screenshots`.
 
 mod axe;
-mod browser;
+pub(crate) mod browser;
 mod buying;
 mod card;
 mod forms;

@@ -154,3 +154,22 @@ fn what_is_shown_hides_secrets_and_passwords() {
         assert!(shown.contains("shop:***@db/shop"), "{shown}");
     }
 }
+
+#[test]
+fn mail_needs_somebody_who_writes_and_a_server_s_password_is_not_shown() {
+    let url = ("STAMPEDE_MAIL__URL", "smtps://shop:hunter2@mail.example");
+    assert!(with(&[url]).unwrap_err().contains("STAMPEDE_MAIL__FROM"));
+    let from = ("STAMPEDE_MAIL__FROM", "Night Runners <shop@night.example>");
+    let config = with(&[url, from]).unwrap();
+    let shown = config.to_masked_toml().unwrap();
+    assert!(shown.contains("smtps://shop:***@mail.example"), "{shown}");
+    assert!(!shown.contains("hunter2") && !format!("{config:?}").contains("hunter2"));
+    for bad in ["mail.example:25", "http://mail.example", "smtp://mail.example?tls=maybe"] {
+        assert!(error_of("STAMPEDE_MAIL__URL", bad).contains("expected"), "{bad}");
+    }
+    for bad in ["Night Runners", "shop@", "a@b@c.example", "Shop <a@b.example"] {
+        assert!(error_of("STAMPEDE_MAIL__FROM", bad).contains("expected an address"), "{bad}");
+    }
+    assert!(error_of("STAMPEDE_MAIL__RATE", "0").contains("between 1 and 1000"));
+    assert!(error_of("STAMPEDE_WEBHOOKS__IN_FLIGHT", "0").contains("between 1 and 100"));
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
-use super::{Config, Provider};
+use super::{Config, Provider, notify};
 
 /// Lua unpacks at most some thousands of values, and a line is several.
 const BATCH_LIMIT: usize = 512;
@@ -41,6 +41,7 @@ pub(super) fn range(config: &Config, key: &str) -> Result<(), String> {
         "cart.stream_max_bytes" => within(config.cart.stream_max_bytes, 1 << 20, 1 << 50),
         "cart.stream_segment_bytes" => within(config.cart.stream_segment_bytes, 1 << 16, 3 << 30),
         "cart.prefetch" => within(config.cart.prefetch, 1, 10_000),
+        _ if key.starts_with("mail.") || key.starts_with("webhooks.") => notify::range(config, key),
         _ => durations(config, key),
     }
 }
@@ -76,6 +77,10 @@ fn durations(config: &Config, key: &str) -> Result<(), String> {
         "shutdown.timeout" => config.shutdown.timeout,
         _ => return Ok(()),
     };
+    duration(found)
+}
+
+pub(super) fn duration(found: Duration) -> Result<(), String> {
     let year = Duration::from_hours(24 * 365);
     if (Duration::from_millis(1)..=year).contains(&found) {
         Ok(())
@@ -109,10 +114,10 @@ pub(super) fn together(config: &Config) -> Result<(), String> {
                 .to_owned());
         }
     }
-    Ok(())
+    notify::together(config)
 }
 
-fn within<T: PartialOrd + Copy + std::fmt::Display>(
+pub(super) fn within<T: PartialOrd + Copy + std::fmt::Display>(
     found: T,
     low: T,
     high: T,
@@ -124,7 +129,7 @@ fn within<T: PartialOrd + Copy + std::fmt::Display>(
     }
 }
 
-fn scheme(found: &str, allowed: &[&str]) -> Result<(), String> {
+pub(super) fn scheme(found: &str, allowed: &[&str]) -> Result<(), String> {
     if allowed.contains(&found) {
         Ok(())
     } else {

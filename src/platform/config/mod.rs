@@ -7,11 +7,13 @@
 mod audit;
 mod check;
 mod load;
+mod notify;
 mod sections;
 mod stripe;
 
 pub use audit::Audit;
 pub use load::ConfigError;
+pub use notify::{Mail, MailAddress, Webhooks};
 pub use sections::{
     Cart, Checkout, Log, LogFormat, Ops, Payments, Postgres, Provider, Rabbit, Redis, Shutdown,
     Stock, Web,
@@ -48,6 +50,10 @@ pub struct Config {
     pub stripe: Stripe,
     /// The audit that runs by itself.
     pub audit: Audit,
+    /// Mail.
+    pub mail: Mail,
+    /// Webhooks of merchants.
+    pub webhooks: Webhooks,
     /// Leaving.
     pub shutdown: Shutdown,
 }

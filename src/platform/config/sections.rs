@@ -242,12 +242,12 @@ pub struct Shutdown {
 }
 
 /// An address that may be left empty.
-mod optional_url {
+pub(super) mod optional_url {
     use serde::{Deserializer, Serializer};
 
     use super::{Deserialize, ServiceUrl, de};
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(in crate::platform::config) fn deserialize<'de, D: Deserializer<'de>>(
         from: D,
     ) -> Result<Option<ServiceUrl>, D::Error> {
         let text = String::deserialize(from)?;
@@ -258,7 +258,7 @@ mod optional_url {
     }
 
     #[expect(clippy::ref_option, reason = "the form that serde calls")]
-    pub(super) fn serialize<S: Serializer>(
+    pub(in crate::platform::config) fn serialize<S: Serializer>(
         url: &Option<ServiceUrl>,
         to: S,
     ) -> Result<S::Ok, S::Error> {

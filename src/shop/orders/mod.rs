@@ -8,6 +8,7 @@ pub mod export;
 mod key;
 mod model;
 pub mod rebuild;
+pub mod receipt;
 pub mod store;
 pub mod sums;
 
