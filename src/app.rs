@@ -9,6 +9,7 @@ use crate::{
         cart_intake::CartIntake,
         cart_lines::{CartLimits, CartLines},
         checkout::{self, Checkout},
+        event_intake::EventReplay,
         opening::{self, Opening, Patience},
         sale_terms::SaleTerms,
     },
@@ -17,6 +18,7 @@ use crate::{
         batcher::Limits,
         config::Config,
         metrics::Metrics,
+        outbox::Outbox,
         postgres,
         rabbit::{Rabbit, StreamLimits},
         redis::{Redis, RedisOptions},
@@ -26,6 +28,8 @@ use crate::{
         accounts::Sessions,
         cart::stream::CartStream,
         catalog::Catalog,
+        dead_letters::{DeadLetters, Replay},
+        events::{Consumer, EventExchange},
         inventory::{Feed, Inventory, Scripts},
         orders::Orders,
         payments::sandbox::Sandbox,
@@ -52,6 +56,12 @@ pub struct App {
     pub redis: Redis,
     /// `RabbitMQ`, for publishing and topology.
     pub rabbit: Rabbit,
+    /// Wakes the relay, after a transaction that wrote events.
+    pub outbox: Outbox,
+    /// Where events go in the broker.
+    pub events: EventExchange,
+    /// Who takes events over.
+    pub consumers: Arc<[Arc<dyn Consumer>]>,
     /// The names of the cart stream.
     pub stream: CartStream,
     /// Where new ids come from.
@@ -114,6 +124,9 @@ impl App {
         );
         let (sales, catalog) = (Sales::new(pool.clone()), Catalog::new(pool.clone()));
         Ok(Self {
+            outbox: Outbox::start(pool.clone()),
+            events: EventExchange::new(&config.rabbit.prefix),
+            consumers: consumers().into(),
             stock_views: Feed::new(inventory.clone()),
             orders: Orders::new(pool.clone()),
             cart_lines: CartLines::new(
@@ -164,6 +177,29 @@ impl App {
             inventory,
         })
     }
+
+    /// What failed on any road, and how it is replayed.
+    #[must_use]
+    pub fn dead_letters(&self) -> DeadLetters {
+        let roads = roads(&self.intake, &self.consumers);
+        DeadLetters::new(self.pool.clone(), self.clock.clone(), roads)
+    }
+}
+
+/// Who takes events over, each from a durable queue of its own.
+#[must_use]
+pub fn consumers() -> Vec<Arc<dyn Consumer>> {
+    Vec::new()
+}
+
+/// The roads by which dead letters come.
+#[must_use]
+pub fn roads(intake: &CartIntake, consumers: &[Arc<dyn Consumer>]) -> Vec<Arc<dyn Replay>> {
+    let mut roads: Vec<Arc<dyn Replay>> = vec![Arc::new(intake.clone())];
+    for consumer in consumers {
+        roads.push(Arc::new(EventReplay::new(Arc::clone(consumer))));
+    }
+    roads
 }
 
 /// A process without a listener needs no secret; it gets one that nobody else has.

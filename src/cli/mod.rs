@@ -85,7 +85,7 @@ enum Command {
     /// shoppers are at work it looks for a quiet moment for some seconds.
     Audit,
 
-    /// See and replay what could not be written
+    /// See, replay and drop what could not be written
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLetters),
 

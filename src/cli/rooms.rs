@@ -4,6 +4,7 @@ use sqlx::PgPool;
 
 use super::failure::Failure;
 use crate::{
+    app,
     flows::{cart_intake::CartIntake, reconciliation::Auditor, sale_terms::SaleTerms},
     kernel::clock::Clock,
     platform::{
@@ -12,6 +13,7 @@ use crate::{
         redis::{Redis, RedisOptions},
     },
     shop::{
+        dead_letters::DeadLetters,
         inventory::{Inventory, Scripts},
         sales::Sales,
     },
@@ -22,7 +24,7 @@ pub(super) struct Rooms {
     pub(super) pool: PgPool,
     pub(super) sale_terms: SaleTerms,
     pub(super) auditor: Auditor,
-    pub(super) intake: CartIntake,
+    pub(super) dead_letters: DeadLetters,
 }
 
 impl Rooms {
@@ -41,7 +43,11 @@ impl Rooms {
         let (sales, grace) = (Sales::new(pool.clone()), config.checkout.grace);
         Ok(Self {
             auditor: Auditor::new(pool.clone(), inventory.clone()),
-            intake: CartIntake::new(pool.clone(), clock.clone()),
+            dead_letters: DeadLetters::new(
+                pool.clone(),
+                clock.clone(),
+                app::roads(&CartIntake::new(pool.clone(), clock.clone()), &app::consumers()),
+            ),
             sale_terms: SaleTerms::new(pool.clone(), inventory, sales, clock, grace),
             pool,
         })

@@ -4,8 +4,11 @@
 pub mod cart_intake;
 pub mod cart_lines;
 pub mod checkout;
+pub mod event_intake;
+pub mod event_relay;
 pub mod opening;
 pub mod reconciliation;
+pub mod sale_phases;
 pub mod sale_terms;
 pub mod stock_flush;
 

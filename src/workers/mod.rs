@@ -3,9 +3,13 @@
 //! A loop rides out what passes (a server away, a lock held elsewhere) and logs it once a change;
 //! it ends only when the process leaves.
 
+pub mod backlog_watch;
 pub mod cart_writer;
 pub mod checkout_resumer;
+pub mod event_consumers;
 pub mod hold_expirer;
+pub mod outbox_relay;
+pub mod sale_phases;
 pub mod stock_flusher;
 pub mod stock_keeper;
 pub mod stream_watch;
@@ -53,16 +57,25 @@ pub enum Role {
     HoldExpirer,
     /// Finishes checkouts that nobody owns any more
     CheckoutResumer,
+    /// Publishes events
+    OutboxRelay,
+    /// Takes events over, for every consumer or those that are set
+    EventConsumer,
+    /// Tells when sales open, pause and end
+    SalePhases,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 8] = [
         Self::CartWriter,
         Self::StockKeeper,
         Self::StockFlusher,
         Self::HoldExpirer,
         Self::CheckoutResumer,
+        Self::OutboxRelay,
+        Self::EventConsumer,
+        Self::SalePhases,
     ];
 
     /// The role's name, as the command line has it.
@@ -74,6 +87,9 @@ impl Role {
             Self::StockFlusher => "stock-flusher",
             Self::HoldExpirer => "hold-expirer",
             Self::CheckoutResumer => "checkout-resumer",
+            Self::OutboxRelay => "outbox-relay",
+            Self::EventConsumer => "event-consumer",
+            Self::SalePhases => "sale-phases",
         }
     }
 
@@ -91,6 +107,9 @@ impl Role {
             Self::StockFlusher => boxed(stock_flusher::run(app, shutdown)),
             Self::HoldExpirer => boxed(hold_expirer::run(app, shutdown)),
             Self::CheckoutResumer => boxed(checkout_resumer::run(app, shutdown)),
+            Self::OutboxRelay => boxed(outbox_relay::run(app, shutdown)),
+            Self::EventConsumer => boxed(event_consumers::run(app, shutdown)),
+            Self::SalePhases => boxed(sale_phases::run(app, shutdown)),
         }
     }
 }

@@ -38,6 +38,8 @@ pub(super) fn range(config: &Config, key: &str) -> Result<(), String> {
         "stock.queue_limit" => within(config.stock.queue_limit, 1, 1 << 20),
         "cart.stream_max_bytes" => within(config.cart.stream_max_bytes, 1 << 20, 1 << 50),
         "cart.stream_segment_bytes" => within(config.cart.stream_segment_bytes, 1 << 16, 3 << 30),
+        "events.bite" => within(config.events.bite, 1, 5000),
+        "events.batch" => within(config.events.batch, 1, 1000),
         "cart.prefetch" => within(config.cart.prefetch, 1, 10_000),
         _ => durations(config, key),
     }
@@ -66,6 +68,7 @@ fn durations(config: &Config, key: &str) -> Result<(), String> {
         "stock.expirer_interval" => config.stock.expirer_interval,
         "cart.stream_max_age" => return at_least_a_minute(config.cart.stream_max_age),
         "cart.stream_settle" => config.cart.stream_settle,
+        "events.poll_interval" => config.events.poll_interval,
         "checkout.grace" => config.checkout.grace,
         "checkout.lease" => config.checkout.lease,
         "checkout.provider_timeout" => config.checkout.provider_timeout,

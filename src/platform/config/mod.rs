@@ -5,9 +5,11 @@
 //! error. Sections are typed, and hold nothing that a later reader would have to check again.
 
 mod check;
+mod events;
 mod load;
 mod sections;
 
+pub use events::Events;
 pub use load::ConfigError;
 pub use sections::{
     Cart, Checkout, Log, LogFormat, Ops, Payments, Postgres, Provider, Rabbit, Redis, Shutdown,
@@ -38,6 +40,8 @@ pub struct Config {
     pub cart: Cart,
     /// The checkout.
     pub checkout: Checkout,
+    /// Events and their consumers.
+    pub events: Events,
     /// Payments.
     pub payments: Payments,
     /// Leaving.
