@@ -51,7 +51,7 @@ pub(super) struct Which {
     #[arg(long)]
     all: bool,
     /// With --all: of this queue only
-    #[arg(long, value_name = "QUEUE", requires = "all")]
+    #[arg(long, value_name = "QUEUE", requires = "all", conflicts_with = "ids")]
     queue: Option<String>,
 }
 
