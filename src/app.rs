@@ -106,14 +106,7 @@ impl App {
         let metrics = Metrics::new()?;
         let ids = Ids::random();
         let pool = postgres::connect(&config.postgres)?;
-        let redis = Redis::new(
-            config.redis.url.expose(),
-            RedisOptions {
-                pool_size: config.redis.pool_size,
-                connect_timeout: config.redis.connect_timeout,
-                reply_timeout: config.redis.call_timeout,
-            },
-        )?;
+        let redis = Redis::new(config.redis.url.expose(), redis_options(&config))?;
         let rabbit = Rabbit::start(&config.rabbit)?;
         let stream = CartStream::new(&config.rabbit.prefix);
         let inventory = Inventory::new(
@@ -210,6 +203,14 @@ fn sessions(config: &Config, ids: &Ids) -> anyhow::Result<Sessions> {
         return Ok(Sessions::new([unknown], ids.clone())?);
     }
     Ok(Sessions::new(secrets.iter().map(Secret::expose), ids.clone())?)
+}
+
+fn redis_options(config: &Config) -> RedisOptions {
+    RedisOptions {
+        pool_size: config.redis.pool_size,
+        connect_timeout: config.redis.connect_timeout,
+        reply_timeout: config.redis.call_timeout,
+    }
 }
 
 fn cart_limits(config: &Config) -> CartLimits {

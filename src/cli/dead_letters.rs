@@ -145,14 +145,15 @@ async fn replay(rooms: &Rooms, which: &Which) -> Result<(), Failure> {
     for id in &which.ids {
         tally.replay(rooms, *id).await?;
     }
-    let mut after = 0;
-    while which.all {
-        let queue = which.queue.as_deref();
-        let page = dead_letters::store::waiting(&rooms.pool, queue, after, PAGE).await?;
-        let Some(DeadLetter { id: last, .. }) = page.last() else { break };
-        after = *last;
-        for letter in &page {
-            tally.replay(rooms, letter.id).await?;
+    if which.all {
+        let (queue, mut after) = (which.queue.as_deref(), 0);
+        loop {
+            let page = dead_letters::store::waiting(&rooms.pool, queue, after, PAGE).await?;
+            let Some(DeadLetter { id: last, .. }) = page.last() else { break };
+            after = *last;
+            for letter in &page {
+                tally.replay(rooms, letter.id).await?;
+            }
         }
     }
     println!("{} replayed, {} failed again", tally.replayed, tally.failed);

@@ -23,9 +23,6 @@ use crate::{
 
 /// The name of the relay's lock.
 const LOCK: &str = "outbox";
-/// How long a relay may hang before another takes over. It looks at the outbox every second, and a
-/// broker that does not confirm is given up within a few.
-const IDLE: Duration = Duration::from_secs(30);
 
 /// A bite that was published and removed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -43,6 +40,7 @@ pub struct EventRelay {
     exchange: EventExchange,
     consumers: Arc<[Arc<dyn Consumer>]>,
     bite: u16,
+    hangs: Duration,
     /// Has the lock, or tries to get it.
     connection: Option<PgConnection>,
     leads: bool,
@@ -52,7 +50,8 @@ pub struct EventRelay {
 }
 
 impl EventRelay {
-    /// A relay that knows these consumers. Publishes `bite` events at once.
+    /// A relay that knows these consumers. Publishes `bite` events at once. One that says nothing to
+    /// Postgres for `hangs` is taken for dead.
     #[must_use]
     pub fn new(
         pool: PgPool,
@@ -60,6 +59,7 @@ impl EventRelay {
         exchange: EventExchange,
         consumers: Arc<[Arc<dyn Consumer>]>,
         bite: u16,
+        hangs: Duration,
     ) -> Self {
         let pipeline = rabbit.pipeline();
         Self {
@@ -68,6 +68,7 @@ impl EventRelay {
             exchange,
             consumers,
             bite,
+            hangs,
             connection: None,
             leads: false,
             pipeline,
@@ -83,7 +84,7 @@ impl EventRelay {
         }
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => postgres::connect_alone(&self.pool, IDLE).await?,
+            None => postgres::connect_alone(&self.pool, self.hangs).await?,
         };
         self.leads = postgres::try_lock_for_long(&mut connection, LOCK, 0).await?;
         self.connection = Some(connection);

@@ -164,7 +164,7 @@ impl Reader {
         let queue = self.app.events.queue_of(self.name);
         let prefetch = self.app.config.events.batch.saturating_mul(2);
         let mut reader = self.rabbit.read_queue(&queue, prefetch).await?;
-        self.trouble.is_over(self.name);
+        self.goes_on();
         loop {
             if self.depth_at.is_none_or(|at| at.elapsed() >= IDLE) {
                 let depth = i64::from(self.rabbit.queue_depth(&queue).await?);
@@ -206,7 +206,7 @@ impl Reader {
             match self.intake.take_over(&bodies).await {
                 Ok(taken) => {
                     waits.set(0.0);
-                    self.trouble.is_over(self.name);
+                    self.goes_on();
                     self.count(&taken, &self.app.clock);
                     return Ok(true);
                 }
@@ -253,7 +253,11 @@ impl Reader {
     }
 
     fn says(&mut self, error: &dyn std::fmt::Display) {
-        self.trouble.is(self.name, error);
+        self.trouble.is(&format!("the consumer {}", self.name), error);
+    }
+
+    fn goes_on(&mut self) {
+        self.trouble.is_over(&format!("the consumer {}", self.name));
     }
 
     async fn wait(&self, pause: Duration) {

@@ -12,6 +12,7 @@ use crate::{
     platform::{
         metrics::{Metrics, MetricsError, SECONDS, seconds},
         outbox,
+        rabbit::Rabbit,
         shutdown::Shutdown,
     },
     workers::Trouble,
@@ -19,6 +20,10 @@ use crate::{
 
 /// Between two tries while a server is away.
 const PAUSE: Duration = Duration::from_millis(250);
+
+/// How long a relay may hang before another takes over. A broker that does not confirm is given up
+/// within a few seconds.
+const HANGS: Duration = Duration::from_secs(30);
 
 struct RelayMetrics {
     leads: IntGauge,
@@ -57,12 +62,15 @@ impl RelayMetrics {
 /// Runs until the process leaves.
 pub async fn run(app: App, shutdown: Shutdown) -> anyhow::Result<()> {
     let metrics = RelayMetrics::new(&app.metrics)?;
+    // not the one that carts are published on: ten thousand events that waited would go before them
+    let rabbit = Rabbit::start(&app.config.rabbit)?;
     let mut relay = EventRelay::new(
         app.pool.clone(),
-        app.rabbit.clone(),
+        rabbit.clone(),
         app.events.clone(),
         app.consumers.clone(),
         app.config.events.bite,
+        HANGS.max(app.config.events.poll_interval * 3),
     );
     let mut trouble = Trouble::default();
     while !shutdown.is_requested() {
@@ -84,6 +92,7 @@ pub async fn run(app: App, shutdown: Shutdown) -> anyhow::Result<()> {
         }
     }
     relay.resign();
+    rabbit.close().await;
     Ok(())
 }
 

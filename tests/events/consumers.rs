@@ -6,8 +6,8 @@ use stampede::{shop::dead_letters, workers::Role};
 
 use super::{
     support::{
-        A_MOMENT, Deed, Taker, about, count_taken, numbered, plan, shop, taken, until_taken, write,
-        write_many,
+        A_MOMENT, Consuming, Deed, Taker, about, count_taken, numbered, plan, shop, taken,
+        until_taken, write, write_many,
     },
     wire::Wire,
 };
@@ -45,8 +45,7 @@ async fn poison_between_good_events_stops_none_of_them() {
     .await;
     let url = shop.servers.amqp_url.clone();
     Wire::to(&url).await.send(&queue, b"not even JSON").await;
-    let role = stampede::workers::event_consumers::run(shop.app.clone(), Default::default());
-    let role = tokio::spawn(role);
+    let role = Consuming::start(&shop);
 
     until_taken(&shop, "all", 97).await;
     until_taken(&shop, "other", 100).await;
@@ -59,7 +58,7 @@ async fn poison_between_good_events_stops_none_of_them() {
     for (letter, reason) in letters.iter().zip(["refused", "uuid", "panicked", "not read"]) {
         assert!(letter.reason.contains(reason), "{letter:?}");
     }
-    role.abort();
+    role.stop().await;
     shop.close_with_letters(4).await;
 }
 
@@ -94,8 +93,7 @@ async fn what_was_delivered_too_often_is_kept_before_it_is_tried_and_is_done_whe
     // five processes died with both in hand, it seems
     wire.give_back(&queue, 2, 5).await;
     wire.send(&queue, &serde_json::to_vec(&about("FRESH")).unwrap()).await;
-    let role = stampede::workers::event_consumers::run(shop.app.clone(), Default::default());
-    let role = tokio::spawn(role);
+    let role = Consuming::start(&shop);
     until_taken(&shop, "all", 2).await;
     let mut found = taken(&shop.app.pool, "all").await;
     found.sort();
@@ -109,7 +107,7 @@ async fn what_was_delivered_too_often_is_kept_before_it_is_tried_and_is_done_whe
             .await
             .unwrap();
     assert_eq!(done, 1, "the innocent one was kept first");
-    role.abort();
+    role.stop().await;
     shop.close_with_letters(1).await;
 }
 

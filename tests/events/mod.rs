@@ -4,6 +4,7 @@ mod consumers;
 mod facts;
 mod golden;
 mod letters;
+mod measure;
 mod relay;
 mod support;
 mod wire;

@@ -23,6 +23,9 @@ use crate::harness::{PATIENCE, Plan, Servers, Shop, until};
 /// after a minute.
 const AWAY: Duration = Duration::from_secs(8);
 
+/// How long a relay may hang.
+const HANGS: Duration = Duration::from_mins(1);
+
 /// How old a queue has to be to survive a kill of `RabbitMQ` 3.10, which notes on disk only now and
 /// then which queues it has.
 const YOUNG: Duration = Duration::from_secs(6);
@@ -41,7 +44,8 @@ fn a_relay(shop: &Shop, consumers: &[&Arc<Taker>]) -> (EventRelay, Rabbit) {
     let consumers: Vec<_> =
         consumers.iter().map(|one| Arc::clone(one) as Arc<dyn Consumer>).collect();
     let (pool, events) = (shop.app.pool.clone(), shop.app.events.clone());
-    (EventRelay::new(pool, rabbit.clone(), events, consumers.into(), 100), rabbit)
+    let relay = EventRelay::new(pool, rabbit.clone(), events, consumers.into(), 100, HANGS);
+    (relay, rabbit)
 }
 
 /// The server frees a lock a moment after its connection has ended.
@@ -147,7 +151,8 @@ async fn of_two_relays_one_publishes_and_the_other_takes_over() {
     until_taken(&shop, "all", 150).await;
     assert_eq!(taken(&shop.app.pool, "all").await, numbered(150));
     assert_eq!(all.tries.load(std::sync::atomic::Ordering::SeqCst), 150, "published twice");
-    (one.close().await, two.close().await);
+    one.close().await;
+    two.close().await;
     shop.close().await;
 }
 
@@ -199,7 +204,8 @@ async fn a_relay_killed_between_publish_and_delete_tells_twice_and_is_taken_once
     until("told twice", async || tries() == 80).await;
     assert_eq!(taken(&shop.app.pool, "all").await, numbered(40));
     assert_eq!(waiting(&shop.app.pool).await, 0);
-    (rabbit.close().await, second.close().await);
+    rabbit.close().await;
+    second.close().await;
     shop.close().await;
 }
 

@@ -13,9 +13,11 @@ use async_trait::async_trait;
 use sqlx::{Executor, PgConnection, PgPool};
 use stampede::{
     kernel::{clock::from_millis, ids::Ids},
+    platform::shutdown::Shutdown,
     shop::events::{self, Consumer, Event, Fact, Fault, StockFact},
-    workers::Role,
+    workers::{Role, event_consumers},
 };
+use tokio::task::JoinHandle;
 
 use crate::harness::{Plan, Shop, until};
 
@@ -115,6 +117,23 @@ const TAKEN: &str = "CREATE TABLE taken (
 pub(super) async fn shop(plan: Plan, consumers: &[&Arc<Taker>]) -> Shop {
     let consumers = consumers.iter().map(|one| Arc::clone(one) as Arc<dyn Consumer>).collect();
     Plan { web: false, consumers, schema: TAKEN, ..plan }.start().await
+}
+
+/// The worker of consumers, begun later than the shop.
+pub(super) struct Consuming(Shutdown, JoinHandle<anyhow::Result<()>>);
+
+impl Consuming {
+    pub(super) fn start(shop: &Shop) -> Self {
+        let shutdown = Shutdown::new();
+        let role = event_consumers::run(shop.app.clone(), shutdown.clone());
+        Self(shutdown, tokio::spawn(role))
+    }
+
+    /// In good order.
+    pub(super) async fn stop(self) {
+        self.0.request();
+        self.1.await.unwrap().unwrap();
+    }
 }
 
 /// An event about a SKU.

@@ -66,7 +66,7 @@ impl EventIntake {
         while let Some(piece) = pieces.pop() {
             match self.commit(piece).await {
                 Ok(()) => {
-                    taken.times.extend(piece.iter().filter_map(|message| message.time()));
+                    taken.times.extend(piece.iter().filter_map(Message::time));
                 }
                 Err(Fault::Retry(error)) => return Err(error),
                 Err(Fault::Park(reason)) => {
@@ -145,13 +145,11 @@ impl<'a> Message<'a> {
             id: String,
             subject: Option<String>,
         }
-        match serde_json::from_slice(self.body) {
-            Ok(Name { id, subject }) => (id, subject),
-            Err(_) => {
-                let digest = Sha256::digest(self.body);
-                let id = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-                (id, None)
-            }
+        if let Ok(Name { id, subject }) = serde_json::from_slice(self.body) {
+            return (id, subject);
         }
+        let digest = Sha256::digest(self.body);
+        let (id, _) = digest.split_at(digest.len() / 2);
+        (id.iter().fold(String::new(), |id, byte| format!("{id}{byte:02x}")), None)
     }
 }

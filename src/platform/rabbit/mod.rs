@@ -41,6 +41,18 @@ pub enum RabbitError {
     Refused(String),
 }
 
+impl RabbitError {
+    /// The same, with the name of what the call was about.
+    #[must_use]
+    pub fn about(self, name: &str) -> Self {
+        match self {
+            Self::Unavailable(why) => Self::Unavailable(format!("{name}: {why}")),
+            Self::NotFound(why) => Self::NotFound(format!("{name}: {why}")),
+            Self::Refused(why) => Self::Refused(format!("{name}: {why}")),
+        }
+    }
+}
+
 /// The connection. Cheap to clone.
 #[derive(Clone)]
 pub struct Rabbit(Arc<connection::Supervised>);

@@ -4,6 +4,9 @@
 //! next (see `publisher.rs`). It cannot come later than the message's own confirm, and it carries the
 //! message's id: so once the confirms are in, it is known which messages came back. After anything
 //! but success the channel is left with what may still arrive on it.
+//!
+//! An exchange that is missing costs more than the channel: what was on its way when the broker
+//! closed it is an error of the whole connection. So a pipeline has a connection to itself.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -92,13 +95,13 @@ impl Pipeline {
         messages: &[Outgoing<'_>],
         confirms: &mut Vec<PublisherConfirm>,
     ) -> Result<(), RabbitError> {
-        let channel = match self.channel.take().filter(|channel| channel.status().connected()) {
-            Some(channel) => channel,
-            None => {
-                let channel = self.connection.channel().await?;
-                channel.confirm_select(ConfirmSelectOptions::default()).await?;
-                channel
-            }
+        let idle = self.channel.take().filter(|channel| channel.status().connected());
+        let channel = if let Some(channel) = idle {
+            channel
+        } else {
+            let channel = self.connection.channel().await?;
+            channel.confirm_select(ConfirmSelectOptions::default()).await?;
+            channel
         };
         // kept from here on: left with messages on it, it is dropped by the caller
         let channel = self.channel.insert(channel);

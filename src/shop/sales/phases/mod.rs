@@ -63,12 +63,12 @@ mod tests {
         }
     }
 
-    fn told(phase: Phase, at: i64) -> Option<Told> {
-        Some(Told { phase, at: from_millis(at) })
+    fn told(phase: Phase, at: i64) -> Told {
+        Told { phase, at: from_millis(at) }
     }
 
-    fn at(sale: &Sale, told: Option<Told>, now: i64) -> Vec<(Phase, i64)> {
-        let entered = entered(sale, told, from_millis(now));
+    fn at(sale: &Sale, told: impl Into<Option<Told>>, now: i64) -> Vec<(Phase, i64)> {
+        let entered = entered(sale, told.into(), from_millis(now));
         entered.into_iter().map(|(phase, at)| (phase, at.timestamp_millis())).collect()
     }
 
