@@ -11,7 +11,7 @@ use super::{
     },
     wire::Wire,
 };
-use crate::harness::{Plan, Shop, until};
+use crate::harness::{Plan, Servers, Shop, until};
 
 async fn letters(shop: &Shop) -> Vec<dead_letters::DeadLetter> {
     dead_letters::store::waiting(&shop.app.pool, None, 0, 100).await.unwrap()
@@ -151,5 +151,28 @@ async fn an_event_that_comes_twice_becomes_one_dead_letter_and_stays_dropped() {
     until("it was tried again", async || all.tries.load(Ordering::SeqCst) > tries).await;
     tokio::time::sleep(A_MOMENT).await;
     assert!(letters(&shop).await.is_empty(), "somebody had given it up");
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_postgres_is_away_events_wait_and_none_becomes_a_dead_letter() {
+    let all = Taker::new("all").shared();
+    let servers = Servers::shared().with_own_postgres();
+    let shop = shop(Plan { servers, ..plan() }, &[&all]).await;
+    write(&shop, numbered(10)).await;
+    until_taken(&shop, "all", 10).await;
+    let postgres = shop.servers.postgres.as_ref().unwrap();
+    let (wire, queue) = (Wire::to(&shop.servers.amqp_url).await, shop.app.events.queue_of("all"));
+    for _ in 0..2 {
+        tokio::task::block_in_place(|| postgres.kill());
+        for sku in numbered(60).split_off(10) {
+            wire.send(&queue, &serde_json::to_vec(&about(&sku)).unwrap()).await;
+        }
+        tokio::time::sleep(A_MOMENT).await;
+        tokio::task::block_in_place(|| postgres.again());
+    }
+    until_taken(&shop, "all", 110).await;
+    write(&shop, ["LAST".to_owned()]).await;
+    until_taken(&shop, "all", 111).await;
     shop.close().await;
 }

@@ -5,6 +5,8 @@ use std::{fs, path::PathBuf};
 use serde_json::{Map, Value, json};
 use stampede::shop::events::{Event, Fact, schema};
 
+use crate::harness::Plan;
+
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/events/golden")
 }
@@ -118,4 +120,22 @@ fn what_is_published_is_what_its_schema_says() {
         let schema = schema::schema(kind).unwrap();
         check(kind, &schema, &schema["$defs"], &golden(kind));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_schemas_are_served_with_the_documentation() {
+    let shop = Plan::default().roles(&[]).start().await;
+    let get = async |path: &str| reqwest::get(format!("{}{path}", shop.url)).await.unwrap();
+    let list: Value = get("/docs/events").await.json().await.unwrap();
+    let events = list["events"].as_array().unwrap();
+    assert_eq!(events.len(), Fact::KINDS.len());
+    for event in events {
+        let found: Value = get(event["schema"].as_str().unwrap()).await.json().await.unwrap();
+        assert_eq!(found, schema::schema(event["type"].as_str().unwrap()).unwrap());
+    }
+    for unknown in ["/docs/events/order.paid.v9.json", "/docs/events/order.paid.v1"] {
+        assert_eq!(get(unknown).await.status(), 404, "{unknown}");
+    }
+    assert_eq!(get("/docs/").await.status(), 200);
+    shop.close().await;
 }

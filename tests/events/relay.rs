@@ -6,8 +6,13 @@ use std::{
 };
 
 use stampede::{
-    flows::event_relay::EventRelay, platform::outbox, platform::rabbit::Rabbit,
-    shop::events::Consumer, workers::Role,
+    flows::event_relay::EventRelay,
+    platform::{
+        outbox,
+        rabbit::{Outgoing, Rabbit},
+    },
+    shop::events::Consumer,
+    workers::Role,
 };
 
 use super::{
@@ -277,5 +282,77 @@ async fn an_event_whose_queue_is_gone_waits_until_it_is_made_again() {
     tokio::time::sleep(A_MOMENT).await;
     assert_eq!(waiting(&shop.app.pool).await, 0);
     rabbit.close().await;
+    shop.close().await;
+}
+
+/// Processes that are killed at any moment, and others that take over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn relays_that_are_killed_lose_nothing() {
+    let all = Taker::new("all").shared();
+    let quick = Plan::default().roles(&[Role::EventConsumer]);
+    let shop = shop(quick.with("STAMPEDE_EVENTS__POLL_INTERVAL", "100ms"), &[&all]).await;
+    let (rabbit, events) = (&shop.app.rabbit, &shop.app.events);
+    rabbit.wait_connected(PATIENCE).await.unwrap();
+    // those processes know nothing of this consumer
+    events.declare(rabbit, &shop.app.consumers).await.unwrap();
+    let spawn = || shop.spawn(&["work", "outbox-relay"]);
+    let (mut one, mut other) = (spawn(), spawn());
+    let mut written = 0;
+    for round in 1..=6 {
+        let until = round * 2000;
+        write_many(&shop.app.pool, numbered(until).split_off(written)).await;
+        written = until;
+        until_some_are_published(&shop).await;
+        // whichever of them leads
+        one.kill();
+        (one, other) = (other, spawn());
+    }
+    until_taken(&shop, "all", 12_000).await;
+    until_published(&shop).await;
+    let mut found = taken(&shop.app.pool, "all").await;
+    found.sort();
+    assert_eq!(found, numbered(12_000));
+    drop((one, other));
+    shop.close().await;
+}
+
+async fn until_some_are_published(shop: &Shop) {
+    let before = waiting(&shop.app.pool).await;
+    until("some are published", async || {
+        let now = waiting(&shop.app.pool).await;
+        now < before || now == 0
+    })
+    .await;
+}
+
+/// The negative control: what the lock is for. Two that read the same rows tell of them twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_lock_two_relays_tell_everything_twice() {
+    let all = Taker::new("all").shared();
+    let shop = shop(Plan::default().roles(&[Role::EventConsumer]), &[&all]).await;
+    let (rabbit, events) = (&shop.app.rabbit, &shop.app.events);
+    rabbit.wait_connected(PATIENCE).await.unwrap();
+    events.declare(rabbit, &shop.app.consumers).await.unwrap();
+    write_many(&shop.app.pool, numbered(50)).await;
+    let relay = async || {
+        let rows = outbox::next(&shop.app.pool, 50).await.unwrap();
+        let messages: Vec<_> = rows
+            .iter()
+            .map(|row| Outgoing {
+                id: row.id,
+                key: &row.routing_key,
+                body: &row.body,
+                mandatory: true,
+            })
+            .collect();
+        let piped = rabbit.pipeline().publish(events.name(), &messages).await;
+        assert!(piped.stopped.is_none(), "{piped:?}");
+        let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
+        outbox::remove(&shop.app.pool, &ids).await.unwrap();
+    };
+    tokio::join!(relay(), relay());
+    let tries = || all.tries.load(std::sync::atomic::Ordering::SeqCst);
+    until("told twice", async || tries() == 100).await;
+    assert_eq!(taken(&shop.app.pool, "all").await.len(), 50, "and taken once");
     shop.close().await;
 }

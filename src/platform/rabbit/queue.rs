@@ -86,6 +86,11 @@ impl Rabbit {
     }
 
     /// Opens a reader with at most `prefetch` messages on their way or in hand.
+    ///
+    /// A queue that goes on not answering, on a broker that is well otherwise, may have been lost by
+    /// a crash in the first seconds of its life: `RabbitMQ` 3.10 notes its queues on disk only now and
+    /// then. A cluster without a majority looks the same, and there the queue is full of messages; so
+    /// it is for an operator to tell, and to delete it.
     pub async fn read_queue(&self, name: &str, prefetch: u16) -> Result<QueueReader, RabbitError> {
         let opened = self.0.call(async |channel| {
             channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
@@ -93,7 +98,7 @@ impl Rabbit {
             let consumer = channel.basic_consume(name.into(), "".into(), options, none).await?;
             Ok((channel.clone(), consumer))
         });
-        let (channel, consumer) = opened.await?;
+        let (channel, consumer) = opened.await.map_err(|error| error.about(name))?;
         Ok(QueueReader { call_timeout: self.0.config.call_timeout, consumer, _channel: channel })
     }
 }

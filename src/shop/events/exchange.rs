@@ -48,9 +48,6 @@ impl EventExchange {
         Ok(())
     }
 
-    /// A queue that does not answer for minutes, on a broker that does otherwise, was lost by a
-    /// crash in the first seconds of its life (`RabbitMQ` 3.10 notes its queues on disk only now and
-    /// then). Nobody but an operator can say that nothing is in it, and delete it.
     async fn declare_queue(
         &self,
         rabbit: &Rabbit,
