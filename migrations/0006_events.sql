@@ -15,6 +15,12 @@ CREATE TABLE sale_phases (
 INSERT INTO sale_phases (sale_id, phase, recorded_at)
 SELECT id, CASE WHEN ends_at <= now() THEN 'ended' ELSE 'before' END, now() FROM sales;
 
+-- Queues of consumers that have lived long enough for the broker to know them after a crash. Until
+-- then nothing is routed to them, so that one that was lost can be thrown away.
+CREATE TABLE event_queues (
+    queue text CONSTRAINT event_queues_pkey PRIMARY KEY
+);
+
 -- `failed_at` is the first time, `source` the queue.
 ALTER TABLE dead_letters
     -- what came by a road that delivers again, by its own id: kept once, however often it fails

@@ -118,7 +118,7 @@ impl App {
         let (sales, catalog) = (Sales::new(pool.clone()), Catalog::new(pool.clone()));
         Ok(Self {
             outbox: Outbox::start(pool.clone()),
-            events: EventExchange::new(&config.rabbit.prefix),
+            events: EventExchange::new(&config.rabbit.prefix, config.events.queue_settle),
             consumers: consumers().into(),
             stock_views: Feed::new(inventory.clone()),
             orders: Orders::new(pool.clone()),

@@ -118,7 +118,7 @@ impl EventRelay {
             return Ok(Relayed::default());
         }
         if !self.declared {
-            self.exchange.declare(&self.rabbit, &self.consumers).await?;
+            self.exchange.declare(&self.pool, &self.rabbit, &self.consumers).await?;
             self.declared = true;
         }
         let wanted = |key: &str| {

@@ -160,7 +160,7 @@ impl Reader {
         postgres::ping(&self.app.pool).await?;
         let batch = usize::from(self.app.config.events.batch);
         let own = std::slice::from_ref(&self.consumer);
-        self.app.events.declare(&self.rabbit, own).await?;
+        self.app.events.declare(&self.app.pool, &self.rabbit, own).await?;
         let queue = self.app.events.queue_of(self.name);
         let prefetch = self.app.config.events.batch.saturating_mul(2);
         let mut reader = self.rabbit.read_queue(&queue, prefetch).await?;

@@ -85,7 +85,7 @@ async fn what_was_delivered_too_often_is_kept_before_it_is_tried_and_is_done_whe
     let shop = shop(Plan::default().roles(&[]), &[&all]).await;
     let (rabbit, events) = (&shop.app.rabbit, &shop.app.events);
     rabbit.wait_connected(crate::harness::PATIENCE).await.unwrap();
-    events.declare(rabbit, &shop.app.consumers).await.unwrap();
+    events.declare(&shop.app.pool, rabbit, &shop.app.consumers).await.unwrap();
     let (wire, queue) = (Wire::to(&shop.servers.amqp_url).await, events.queue_of("all"));
     for sku in ["INNOCENT", "KILLER"] {
         wire.send(&queue, &serde_json::to_vec(&about(sku)).unwrap()).await;

@@ -90,7 +90,8 @@ async fn from_commit_to_consumer() {
             tx.commit().await.unwrap();
             shop.app.outbox.wake();
         };
-        let declared = || shop.app.events.declare(&shop.app.rabbit, &shop.app.consumers);
+        let declared =
+            || shop.app.events.declare(&shop.app.pool, &shop.app.rabbit, &shop.app.consumers);
         until("the broker is there", async || declared().await.is_ok()).await;
         write().await;
         until("the first", async || noted() == 1).await;

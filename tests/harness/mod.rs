@@ -165,6 +165,7 @@ impl Plan {
         if self.servers.rabbit.is_none() {
             // the broker that all tests share is not killed
             variables.push(("STAMPEDE_CART__STREAM_SETTLE".to_owned(), "1ms".to_owned()));
+            variables.push(("STAMPEDE_EVENTS__QUEUE_SETTLE".to_owned(), "1ms".to_owned()));
         }
         for (name, value) in self.variables {
             variables.retain(|(known, _)| known != name);

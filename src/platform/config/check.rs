@@ -69,6 +69,7 @@ fn durations(config: &Config, key: &str) -> Result<(), String> {
         "cart.stream_max_age" => return at_least_a_minute(config.cart.stream_max_age),
         "cart.stream_settle" => config.cart.stream_settle,
         "events.poll_interval" => config.events.poll_interval,
+        "events.queue_settle" => config.events.queue_settle,
         "checkout.grace" => config.checkout.grace,
         "checkout.lease" => config.checkout.lease,
         "checkout.provider_timeout" => config.checkout.provider_timeout,

@@ -15,6 +15,9 @@ pub struct Events {
     pub bite: u16,
     /// Events that a consumer takes over in one transaction.
     pub batch: u16,
+    /// How long a new queue has to last before events are routed to it.
+    #[serde(with = "humantime_serde")]
+    pub queue_settle: Duration,
     /// Names of the consumers that this process runs, separated by commas; none are all.
     pub consumers: String,
 }

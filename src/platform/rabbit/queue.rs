@@ -80,17 +80,17 @@ impl Rabbit {
             .await
     }
 
+    /// Whether there is such a queue.
+    pub async fn queue_exists(&self, name: &str) -> Result<bool, RabbitError> {
+        self.stream_exists(name).await
+    }
+
     /// Removes a queue with all it holds; none is fine.
     pub async fn delete_queue(&self, name: &str) -> Result<(), RabbitError> {
         self.delete_stream(name).await
     }
 
     /// Opens a reader with at most `prefetch` messages on their way or in hand.
-    ///
-    /// A queue that goes on not answering, on a broker that is well otherwise, may have been lost by
-    /// a crash in the first seconds of its life: `RabbitMQ` 3.10 notes its queues on disk only now and
-    /// then. A cluster without a majority looks the same, and there the queue is full of messages; so
-    /// it is for an operator to tell, and to delete it.
     pub async fn read_queue(&self, name: &str, prefetch: u16) -> Result<QueueReader, RabbitError> {
         let opened = self.0.call(async |channel| {
             channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
