@@ -74,16 +74,14 @@ pub async fn run(app: App, shutdown: Shutdown) -> anyhow::Result<()> {
     );
     let mut trouble = Trouble::default();
     while !shutdown.is_requested() {
-        let pause = match relay_while_leading(&app, &mut relay, &metrics, &shutdown).await {
-            Ok(()) => {
-                trouble.is_over("the outbox relay");
-                app.config.events.poll_interval
-            }
-            Err(error) => {
-                trouble.is("the outbox relay", &error);
-                PAUSE
-            }
-        };
+        let pause =
+            match relay_while_leading(&app, &mut relay, &metrics, &mut trouble, &shutdown).await {
+                Ok(()) => app.config.events.poll_interval,
+                Err(error) => {
+                    trouble.is("the outbox relay", &error);
+                    PAUSE
+                }
+            };
         app.outbox.set_relaying(false);
         metrics.leads.set(0);
         tokio::select! {
@@ -101,9 +99,11 @@ async fn relay_while_leading(
     app: &App,
     relay: &mut EventRelay,
     metrics: &RelayMetrics,
+    trouble: &mut Trouble,
     shutdown: &Shutdown,
 ) -> anyhow::Result<()> {
     if !relay.lead().await? {
+        trouble.is_over("the outbox relay");
         return Ok(());
     }
     metrics.leads.set(1);
@@ -113,6 +113,7 @@ async fn relay_while_leading(
     while !shutdown.is_requested() {
         let relayed = relay.round().await?;
         metrics.count(&relayed, &app.clock);
+        trouble.is_over("the outbox relay");
         if relayed.more {
             continue;
         }
