@@ -13,7 +13,7 @@ run: ## all set-up, build, import the demo, serve on http://127.0.0.1:8080
 
 test: ## all set-up, then every test (ARGS="-- name" for some)
 	@deploy/local/up
-	@deploy/local/install browser axe maildev
+	@deploy/local/install browser axe maildev stripe-mock
 	@. .local/env && cargo test --locked $(ARGS)
 
 lint: ## format, clippy, docs, .sqlx, shell scripts

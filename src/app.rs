@@ -8,20 +8,22 @@ use crate::{
     flows::{
         cart_intake::CartIntake,
         cart_lines::{CartLimits, CartLines},
-        checkout::{self, Checkout},
-        mailing::Mailing,
+        checkout::{self, Checkout, CheckoutReplay, NoticeReplay},
+        event_intake::EventReplay,
+        mailing::{MailConsumer, MailReplay, Mailing},
         opening::{self, Opening, Patience},
         reconciliation::Auditor,
-        refunding::Refunding,
+        refunding::{RefundReplay, Refunding},
         sale_terms::SaleTerms,
         statistics::Statistics,
-        webhook_delivery::WebhookDelivery,
+        webhook_delivery::{WebhookConsumer, WebhookDelivery, WebhookReplay},
     },
     kernel::{clock::Clock, ids::Ids},
     platform::{
         batcher::Limits,
         config::{self, Config},
         metrics::Metrics,
+        outbox::Outbox,
         postgres,
         rabbit::{Rabbit, StreamLimits},
         redis::{Redis, RedisOptions},
@@ -32,6 +34,8 @@ use crate::{
         accounts::Sessions,
         cart::stream::CartStream,
         catalog::Catalog,
+        dead_letters::{DeadLetters, Replay},
+        events::{Consumer, EventExchange},
         inventory::{Feed, Inventory, Scripts},
         orders::Orders,
         payments::{self, Payments, Provider, sandbox::Sandbox, stripe::Stripe},
@@ -58,6 +62,12 @@ pub struct App {
     pub redis: Redis,
     /// `RabbitMQ`, for publishing and topology.
     pub rabbit: Rabbit,
+    /// Wakes the relay, after a transaction that wrote events.
+    pub outbox: Outbox,
+    /// Where events go in the broker.
+    pub events: EventExchange,
+    /// Who takes events over.
+    pub consumers: Arc<[Arc<dyn Consumer>]>,
     /// The names of the cart stream.
     pub stream: CartStream,
     /// Where new ids come from.
@@ -125,35 +135,22 @@ impl App {
         );
         let payments = providers(&config, &pool)?;
         let (sales, catalog) = (Sales::new(pool.clone()), Catalog::new(pool.clone()));
+        let outbox = Outbox::start(pool.clone());
+        let stock = Stock {
+            inventory: inventory.clone(),
+            payments: payments.clone(),
+            time: (clock.clone(), ids.clone()),
+        };
         Ok(Self {
+            events: EventExchange::new(&config.rabbit.prefix, config.events.queue_settle),
+            consumers: consumers(&pool, &ids).into(),
             stock_views: Feed::new(inventory.clone()),
             orders: Orders::new(pool.clone()),
-            cart_lines: CartLines::new(
-                inventory.clone(),
-                rabbit.publisher(),
-                stream.clone(),
-                clock.clone(),
-                cart_limits(&config),
-                &metrics,
-            )?,
+            cart_lines: cart_lines(&config, &inventory, &rabbit, &stream, &clock, &metrics)?,
             intake: CartIntake::new(pool.clone(), clock.clone()),
-            checkout: Checkout::new(
-                pool.clone(),
-                inventory.clone(),
-                catalog.clone(),
-                payments.clone(),
-                (clock.clone(), ids.clone()),
-                checkout::Settings { lease: config.checkout.lease, grace: config.checkout.grace },
-                &metrics,
-            )?,
+            checkout: checkout(&config, &pool, &stock, &metrics)?.waking(outbox.clone()),
+            refunding: refunding(&config, &pool, &stock).waking(outbox.clone()),
             auditor: Auditor::new(pool.clone(), inventory.clone(), payments.clone()),
-            refunding: Refunding::new(
-                pool.clone(),
-                inventory.clone(),
-                payments.clone(),
-                (clock.clone(), ids.clone()),
-                config.checkout.lease,
-            ),
             opening: Opening::new(
                 pool.clone(),
                 inventory.clone(),
@@ -174,7 +171,7 @@ impl App {
             mailing: Mailing::new(pool.clone(), clock.clone(), config.clone(), &metrics)?,
             webhook_delivery: WebhookDelivery::new(
                 pool.clone(),
-                (clock.clone(), ids.clone()),
+                stock.time,
                 config.clone(),
                 &metrics,
             )?,
@@ -191,8 +188,69 @@ impl App {
             catalog,
             inventory,
             payments,
+            outbox,
         })
     }
+
+    /// What failed on any road, and how it is replayed.
+    #[must_use]
+    pub fn dead_letters(&self) -> DeadLetters {
+        let roads = roads(&self.intake, &self.consumers);
+        DeadLetters::new(self.pool.clone(), self.clock.clone(), roads)
+    }
+}
+
+/// What a purchase and its refund act upon, and what they are named and dated by.
+pub(crate) struct Stock {
+    pub(crate) inventory: Inventory,
+    pub(crate) payments: Payments,
+    pub(crate) time: (Clock, Ids),
+}
+
+pub(crate) fn checkout(
+    config: &Config,
+    pool: &PgPool,
+    stock: &Stock,
+    metrics: &Metrics,
+) -> anyhow::Result<Checkout> {
+    let settings =
+        checkout::Settings { lease: config.checkout.lease, grace: config.checkout.grace };
+    let (inventory, payments) = (stock.inventory.clone(), stock.payments.clone());
+    let catalog = Catalog::new(pool.clone());
+    let time = stock.time.clone();
+    Ok(Checkout::new(pool.clone(), inventory, catalog, payments, time, settings, metrics)?)
+}
+
+pub(crate) fn refunding(config: &Config, pool: &PgPool, stock: &Stock) -> Refunding {
+    let (inventory, payments) = (stock.inventory.clone(), stock.payments.clone());
+    Refunding::new(pool.clone(), inventory, payments, stock.time.clone(), config.checkout.lease)
+}
+
+/// Who takes events over, each from a durable queue of its own.
+#[must_use]
+pub fn consumers(pool: &PgPool, ids: &Ids) -> Vec<Arc<dyn Consumer>> {
+    vec![
+        Arc::new(Statistics::new(pool.clone())),
+        Arc::new(MailConsumer::new(ids.clone())),
+        Arc::new(WebhookConsumer::new(ids.clone())),
+    ]
+}
+
+/// The roads by which dead letters come.
+#[must_use]
+pub fn roads(intake: &CartIntake, consumers: &[Arc<dyn Consumer>]) -> Vec<Arc<dyn Replay>> {
+    let mut roads: Vec<Arc<dyn Replay>> = vec![
+        Arc::new(intake.clone()),
+        Arc::new(CheckoutReplay),
+        Arc::new(RefundReplay),
+        Arc::new(NoticeReplay),
+        Arc::new(MailReplay),
+        Arc::new(WebhookReplay),
+    ];
+    for consumer in consumers {
+        roads.push(Arc::new(EventReplay::new(Arc::clone(consumer))));
+    }
+    roads
 }
 
 /// The configured provider, and every other one that can still answer for orders of its own.
@@ -232,13 +290,22 @@ fn redis_options(config: &Config) -> RedisOptions {
     }
 }
 
-fn cart_limits(config: &Config) -> CartLimits {
-    CartLimits {
+fn cart_lines(
+    config: &Config,
+    inventory: &Inventory,
+    rabbit: &Rabbit,
+    stream: &CartStream,
+    clock: &Clock,
+    metrics: &Metrics,
+) -> anyhow::Result<CartLines> {
+    let limits = CartLimits {
         batch: Limits { batch: config.stock.batch_limit, queue: config.stock.queue_limit },
         deadline: config.stock.claim_deadline,
         stream_max_age: config.cart.stream_max_age,
         stream_max_bytes: config.cart.stream_max_bytes,
-    }
+    };
+    let (inventory, publisher) = (inventory.clone(), rabbit.publisher());
+    Ok(CartLines::new(inventory, publisher, stream.clone(), clock.clone(), limits, metrics)?)
 }
 
 fn patience(config: &Config) -> Patience {

@@ -13,6 +13,7 @@
 mod api;
 mod catalog;
 mod checkout;
+mod events;
 mod faults;
 mod harness;
 mod inventory;

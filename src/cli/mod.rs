@@ -96,7 +96,7 @@ enum Command {
     #[command(subcommand)]
     Orders(orders::Orders),
 
-    /// See and replay what could not be written
+    /// See, replay and drop what could not be written
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLetters),
 

@@ -12,7 +12,7 @@ use crate::{
     platform::{postgres, shutdown::Shutdown, supervisor::Supervisor},
     shop::sales,
     web::{self, ops, ops::ReadinessCheck},
-    workers::{Role, stream_watch},
+    workers::{Role, backlog_watch, stream_watch},
 };
 
 /// How often new sales are looked for, whose journals are to be followed.
@@ -55,6 +55,10 @@ impl Process {
         let watch = stream_watch::run(app.clone(), shutdown.clone());
         supervisor.spawn("stream-watch", watch);
         let web = if shape.web { Some(serve(app, &mut supervisor, shutdown)?) } else { None };
+        if !shape.roles.is_empty() {
+            let watch = backlog_watch::run(app.clone(), shutdown.clone());
+            supervisor.spawn("backlog-watch", watch);
+        }
         for role in &shape.roles {
             supervisor.spawn(role.name(), role.run(app.clone(), shutdown.clone()));
         }

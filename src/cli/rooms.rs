@@ -6,10 +6,7 @@ use super::failure::Failure;
 use crate::{
     app,
     flows::{
-        cart_intake::CartIntake,
-        checkout::{self, Checkout},
-        reconciliation::Auditor,
-        refunding::Refunding,
+        cart_intake::CartIntake, checkout::Checkout, reconciliation::Auditor, refunding::Refunding,
         sale_terms::SaleTerms,
     },
     kernel::{clock::Clock, ids::Ids},
@@ -20,7 +17,7 @@ use crate::{
         redis::{Redis, RedisOptions},
     },
     shop::{
-        catalog::Catalog,
+        dead_letters::DeadLetters,
         inventory::{Inventory, Scripts},
         sales::Sales,
     },
@@ -31,10 +28,10 @@ pub(super) struct Rooms {
     pub(super) pool: PgPool,
     pub(super) sale_terms: SaleTerms,
     pub(super) auditor: Auditor,
-    pub(super) intake: CartIntake,
     pub(super) checkout: Checkout,
     pub(super) refunding: Refunding,
     pub(super) clock: Clock,
+    pub(super) dead_letters: DeadLetters,
 }
 
 impl Rooms {
@@ -52,28 +49,20 @@ impl Rooms {
         let inventory = Inventory::new(redis, prefix, clock.clone(), Scripts::production());
         let (sales, grace) = (Sales::new(pool.clone()), config.checkout.grace);
         let payments = app::providers(config, &pool).map_err(Failure::failed)?;
-        let (ids, lease) = (Ids::random(), config.checkout.lease);
+        let ids = Ids::random();
+        let stock = app::Stock {
+            inventory: inventory.clone(),
+            payments: payments.clone(),
+            time: (clock.clone(), ids.clone()),
+        };
         let metrics = Metrics::new().map_err(Failure::failed)?;
+        let intake = CartIntake::new(pool.clone(), clock.clone());
+        let roads = app::roads(&intake, &app::consumers(&pool, &ids));
         Ok(Self {
-            auditor: Auditor::new(pool.clone(), inventory.clone(), payments.clone()),
-            intake: CartIntake::new(pool.clone(), clock.clone()),
-            checkout: Checkout::new(
-                pool.clone(),
-                inventory.clone(),
-                Catalog::new(pool.clone()),
-                payments.clone(),
-                (clock.clone(), ids.clone()),
-                checkout::Settings { lease, grace },
-                &metrics,
-            )
-            .map_err(Failure::failed)?,
-            refunding: Refunding::new(
-                pool.clone(),
-                inventory.clone(),
-                payments,
-                (clock.clone(), ids),
-                lease,
-            ),
+            auditor: Auditor::new(pool.clone(), inventory.clone(), payments),
+            checkout: app::checkout(config, &pool, &stock, &metrics).map_err(Failure::failed)?,
+            refunding: app::refunding(config, &pool, &stock),
+            dead_letters: DeadLetters::new(pool.clone(), clock.clone(), roads),
             sale_terms: SaleTerms::new(pool.clone(), inventory, sales, clock.clone(), grace),
             clock,
             pool,

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use sqlx::{Acquire, PgConnection, PgPool};
 
@@ -18,7 +19,7 @@ use crate::{
     },
     shop::{
         cart::{self, message::CartMessage},
-        dead_letters::{self, DeadLetter, Failure},
+        dead_letters::{self, DeadLetter, Failure, Replay},
         sales,
     },
 };
@@ -93,7 +94,7 @@ impl CartIntake {
         let mut parked = batch.undecodable.len();
         for (offset, payload, reason) in &batch.undecodable {
             let position = format!("generation {generation}, offset {offset}");
-            let failure = Failure { source: SOURCE, position: &position, reason, payload };
+            let failure = Failure::new(SOURCE, &position, reason, payload);
             dead_letters::store::insert(&mut *tx, failure, now).await?;
         }
         let mut lines = 0;
@@ -107,18 +108,29 @@ impl CartIntake {
         tx.commit().await?;
         Ok(Taken::Committed { lines, parked })
     }
+}
 
-    /// Writes a dead letter's lines once more; an error says why it fails still.
-    pub async fn replay(&self, letter: &DeadLetter) -> anyhow::Result<()> {
-        let mut tx = self.pool.begin().await?;
+/// Writes a dead letter's lines once more. A line that is older than what stands changes nothing.
+#[async_trait]
+impl Replay for CartIntake {
+    fn queue(&self) -> &str {
+        SOURCE
+    }
+
+    async fn replay(&self, tx: &mut PgConnection, letter: &DeadLetter) -> anyhow::Result<()> {
         match CartMessage::decode(&letter.payload)? {
             CartMessage::Lines { sale, lines, .. } => {
-                cart::store::upsert(&mut tx, sale, &lines).await?;
+                Ok(cart::store::upsert(tx, sale, &lines).await?)
             }
             CartMessage::Barrier { .. } => anyhow::bail!("a barrier is of no use afterwards"),
         }
-        dead_letters::store::mark_replayed(&mut *tx, letter.id, self.clock.now()).await?;
-        Ok(tx.commit().await?)
+    }
+
+    fn show(&self, letter: &DeadLetter) -> String {
+        match CartMessage::decode(&letter.payload) {
+            Ok(message) => format!("{message:#?}"),
+            Err(error) => format!("{} bytes: {error}", letter.payload.len()),
+        }
     }
 }
 
@@ -195,8 +207,9 @@ async fn park(
 ) -> sqlx::Result<()> {
     let message = CartMessage::Lines { sale, sent: now, lines: vec![line.clone()] };
     let payload = message.encode().unwrap_or_default();
-    let failure = Failure { source: SOURCE, position, reason, payload: &payload };
-    dead_letters::store::insert(conn, failure, now).await
+    let subject = format!("sale {}, {}", sale.0, line.sku);
+    let failure = Failure::new(SOURCE, position, reason, &payload).about(Some(&subject));
+    dead_letters::store::insert(conn, failure, now).await.map(drop)
 }
 
 /// Whether the database refuses the data itself (SQL states 22 and 23), so that trying again would

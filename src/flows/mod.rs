@@ -4,10 +4,13 @@
 pub mod cart_intake;
 pub mod cart_lines;
 pub mod checkout;
+pub mod event_intake;
+pub mod event_relay;
 pub mod mailing;
 pub mod opening;
 pub mod reconciliation;
 pub mod refunding;
+pub mod sale_phases;
 pub mod sale_terms;
 pub mod statistics;
 pub mod stock_flush;

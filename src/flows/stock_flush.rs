@@ -1,5 +1,8 @@
 //! Redis' counts to Postgres, for people to read. Absolute, guarded by their version, and only what
 //! changed; several copies do no harm.
+//!
+//! With the counts is written that a SKU sold out, or that something of it came back, as compared
+//! with the counts that stood: their rows are locked, so of several copies one tells it.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,10 +11,12 @@ use sqlx::PgPool;
 use crate::{
     kernel::{
         clock::{Clock, Timestamp},
-        ids::{SaleId, Sku},
+        ids::{Ids, SaleId, Sku},
     },
+    platform::outbox::Outbox,
     shop::{
-        inventory::{self, Inventory, Units},
+        events::{self, Event, Fact, StockFact},
+        inventory::{self, Crossing, Inventory, Units},
         sales::store::Kept,
     },
 };
@@ -21,6 +26,8 @@ pub struct StockFlush {
     pool: PgPool,
     inventory: Inventory,
     clock: Clock,
+    ids: Ids,
+    outbox: Outbox,
     flushed: HashMap<SaleId, BTreeMap<Sku, Units>>,
 }
 
@@ -36,8 +43,8 @@ pub struct Flushed {
 impl StockFlush {
     /// Has flushed nothing yet.
     #[must_use]
-    pub fn new(pool: PgPool, inventory: Inventory, clock: Clock) -> Self {
-        Self { pool, inventory, clock, flushed: HashMap::new() }
+    pub fn new(pool: PgPool, inventory: Inventory, clock: Clock, ids: Ids, outbox: Outbox) -> Self {
+        Self { pool, inventory, clock, ids, outbox, flushed: HashMap::new() }
     }
 
     /// Writes what changed since the last flush of this sale. A closed sale has nothing to flush.
@@ -63,11 +70,34 @@ impl StockFlush {
                 at: now,
             };
             let mut tx = self.pool.begin().await?;
+            let written = inventory::store::lock_counts(&mut tx, version, &changed).await?;
             inventory::store::write_counts(&mut tx, version, &changed).await?;
             inventory::sums::write(&mut tx, version, &changed).await?;
+            let crossed = inventory::crossings(&written, version, &changed).into_iter();
+            let events: Vec<_> = crossed.map(|crossing| self.event(sale, crossing, now)).collect();
+            if !events.is_empty() {
+                events::store::append(&mut *tx, &events).await?;
+            }
             tx.commit().await?;
+            if !events.is_empty() {
+                self.outbox.wake();
+            }
             self.flushed.insert(sale.sale, snapshot.units.clone());
         }
         Ok(Flushed { units: snapshot.units, at: Some(now) })
+    }
+
+    fn event(&self, sale: &Kept, crossing: Crossing, now: Timestamp) -> Event {
+        let (sold_out, units) = (crossing.sold_out(), crossing.units);
+        let fact = StockFact {
+            sale: sale.slug.clone(),
+            sku: crossing.sku,
+            total: units.total,
+            available: units.available,
+            held: units.held,
+            sold: units.sold,
+        };
+        let fact = if sold_out { Fact::StockSoldOut(fact) } else { Fact::StockReturned(fact) };
+        Event::new(self.ids.unique(), now, fact)
     }
 }

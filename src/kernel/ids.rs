@@ -1,8 +1,9 @@
 //! Names and identifiers. Slugs and SKUs are short strings that are cheap to clone; shoppers and
 //! orders are prefixed `UUIDv7`s, so that they sort by the time they were made.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, de};
 use thiserror::Error;
 use uuid::Uuid;
@@ -25,7 +26,7 @@ fn is_sku(text: &str) -> bool {
 }
 
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident, $valid:ident, $expected:literal) => {
+    ($(#[$doc:meta])* $name:ident, $valid:ident, $pattern:literal, $expected:literal) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
@@ -63,20 +64,41 @@ macro_rules! name {
                 String::deserialize(from)?.parse().map_err(de::Error::custom)
             }
         }
+
+        text_schema!($name, $pattern);
+    };
+}
+
+/// JSON Schema of what travels as text.
+macro_rules! text_schema {
+    ($name:ident, $pattern:expr) => {
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "pattern": $pattern })
+            }
+        }
     };
 }
 
 name! {
     /// A sale's name in URLs, unique in the shop.
-    SaleSlug, is_slug, "1 to 64 of a-z, 0-9 and -"
+    SaleSlug, is_slug, "^[a-z0-9-]{1,64}$", "1 to 64 of a-z, 0-9 and -"
 }
 name! {
     /// A product's name in URLs, unique within its sale.
-    ProductSlug, is_slug, "1 to 64 of a-z, 0-9 and -"
+    ProductSlug, is_slug, "^[a-z0-9-]{1,64}$", "1 to 64 of a-z, 0-9 and -"
 }
 name! {
     /// A stock keeping unit, unique within its sale.
-    Sku, is_sku, "1 to 40 of A-Z, a-z, 0-9, '.', '_' and '-'"
+    Sku, is_sku, "^[A-Za-z0-9._-]{1,40}$", "1 to 40 of A-Z, a-z, 0-9, '.', '_' and '-'"
 }
 
 macro_rules! id {
@@ -115,6 +137,8 @@ macro_rules! id {
                 String::deserialize(from)?.parse().map_err(de::Error::custom)
             }
         }
+
+        text_schema!($name, concat!("^", $prefix, "[0-9a-f]{32}$"));
     };
 }
 

@@ -1,5 +1,8 @@
 //! Units of a SKU.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, de};
 use thiserror::Error;
 
@@ -42,6 +45,20 @@ impl TryFrom<i64> for Quantity {
 impl From<Quantity> for i64 {
     fn from(quantity: Quantity) -> Self {
         quantity.0.into()
+    }
+}
+
+impl JsonSchema for Quantity {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Quantity".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "minimum": 0, "maximum": Self::MAX })
     }
 }
 

@@ -63,6 +63,29 @@ pub async fn try_lock(tx: &mut PgConnection, name: &str, number: i64) -> Result<
         .await
 }
 
+/// A connection that is none of the pool's, and that the server ends after `idle` without a word:
+/// for locks that last, which a process that hangs must not keep for ever.
+pub async fn connect_alone(pool: &PgPool, idle: Duration) -> Result<PgConnection, sqlx::Error> {
+    let mut connection = pool.acquire().await?.detach();
+    let timeout = format!("SET idle_session_timeout = {}", idle.as_millis());
+    sqlx::query(sqlx::AssertSqlSafe(timeout)).execute(&mut connection).await?;
+    Ok(connection)
+}
+
+/// Takes the lock `number` of the kind `name` for as long as the connection lasts; false when
+/// another holds it. Whoever works through this connection alone has the lock whenever it works.
+pub async fn try_lock_for_long(
+    connection: &mut PgConnection,
+    name: &str,
+    number: i64,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtextextended($1, $2))")
+        .bind(name)
+        .bind(number)
+        .fetch_one(connection)
+        .await
+}
+
 /// A view of the database at one instant, for reading as much and as long as it takes.
 pub async fn snapshot(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
     let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;

@@ -10,7 +10,7 @@
 //! - [`cache`]: replies that are the same for everyone.
 //! - [`purchase`], [`countries`]: what a checkout asks for.
 //! - [`shown`]: what the API and the pages show alike.
-//! - [`api`], [`pages`], [`openapi`]: the replies themselves.
+//! - [`api`], [`pages`], [`openapi`], [`event_schemas`]: the replies themselves.
 //! - `notices`: what the payment provider tells us by itself.
 //! - `noop`: what the benchmark measures beside.
 //! - [`ops`]: the operators' listener.
@@ -20,6 +20,7 @@ pub mod cache;
 mod cookie;
 pub mod countries;
 pub mod error;
+pub mod event_schemas;
 pub mod extract;
 mod noop;
 mod notices;

@@ -5,7 +5,7 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 
-use super::{api, error::Problem, notices, observe::Observer, openapi, pages};
+use super::{api, error::Problem, event_schemas, notices, observe::Observer, openapi, pages};
 
 /// Puts the table in place.
 pub fn mount(site: &mut ServiceConfig, observer: &Observer) {
@@ -44,6 +44,8 @@ pub fn mount(site: &mut ServiceConfig, observer: &Observer) {
 
     at(Url::new("/webhooks/stripe").post(notices::stripe));
 
+    at(Url::new("/docs/events").get(event_schemas::list));
+    at(Url::new("/docs/events/{file}").get(event_schemas::show));
     at(Url::new("/docs").get(openapi::to_docs));
     at(Url::new("/docs/{file:.*}").get(openapi::docs));
 }

@@ -4,11 +4,15 @@
 //! it ends only when the process leaves.
 
 pub mod auditor;
+pub mod backlog_watch;
 pub mod cart_writer;
 pub mod checkout_resumer;
+pub mod event_consumers;
 pub mod hold_expirer;
 pub mod mail_sender;
+pub mod outbox_relay;
 pub mod payment_notices;
+pub mod sale_phases;
 pub mod statistics;
 pub mod stock_flusher;
 pub mod stock_keeper;
@@ -68,11 +72,17 @@ pub enum Role {
     MailSender,
     /// Sends events to merchants' endpoints
     WebhookSender,
+    /// Publishes events
+    OutboxRelay,
+    /// Takes events over, for every consumer or those that are set
+    EventConsumer,
+    /// Tells when sales open, pause and end
+    SalePhases,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::CartWriter,
         Self::StockKeeper,
         Self::StockFlusher,
@@ -83,6 +93,9 @@ impl Role {
         Self::Statistics,
         Self::MailSender,
         Self::WebhookSender,
+        Self::OutboxRelay,
+        Self::EventConsumer,
+        Self::SalePhases,
     ];
 
     /// The role's name, as the command line has it.
@@ -99,6 +112,9 @@ impl Role {
             Self::Statistics => "statistics",
             Self::MailSender => "mail-sender",
             Self::WebhookSender => "webhook-sender",
+            Self::OutboxRelay => "outbox-relay",
+            Self::EventConsumer => "event-consumer",
+            Self::SalePhases => "sale-phases",
         }
     }
 
@@ -121,6 +137,9 @@ impl Role {
             Self::Statistics => boxed(statistics::run(app, shutdown)),
             Self::MailSender => boxed(mail_sender::run(app, shutdown)),
             Self::WebhookSender => boxed(webhook_sender::run(app, shutdown)),
+            Self::OutboxRelay => boxed(outbox_relay::run(app, shutdown)),
+            Self::EventConsumer => boxed(event_consumers::run(app, shutdown)),
+            Self::SalePhases => boxed(sale_phases::run(app, shutdown)),
         }
     }
 }

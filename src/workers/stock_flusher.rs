@@ -64,7 +64,13 @@ impl FlushMetrics {
 /// Runs until the process leaves, and flushes once more then.
 pub async fn run(app: App, shutdown: Shutdown) -> anyhow::Result<()> {
     let metrics = FlushMetrics::new(&app.metrics)?;
-    let mut flush = StockFlush::new(app.pool.clone(), app.inventory.clone(), app.clock.clone());
+    let mut flush = StockFlush::new(
+        app.pool.clone(),
+        app.inventory.clone(),
+        app.clock.clone(),
+        app.ids.clone(),
+        app.outbox.clone(),
+    );
     let mut trouble = Trouble::default();
     loop {
         let leaving = shutdown.is_requested();

@@ -10,6 +10,7 @@ use std::{
     net::TcpListener,
     path::PathBuf,
     process::{Command, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -25,7 +26,7 @@ use stampede::{
     },
     kernel::clock::{Clock, from_millis},
     platform::{config::Config, postgres, shutdown::Shutdown},
-    shop::dead_letters,
+    shop::{dead_letters, events::Consumer},
     workers::Role,
 };
 use tokio::task::JoinHandle;
@@ -98,6 +99,10 @@ pub(crate) struct Plan {
     pub(crate) variables: Vec<(&'static str, String)>,
     pub(crate) clock: Clock,
     pub(crate) progress: opening::Progress,
+    /// Consumers besides the shop's own.
+    pub(crate) consumers: Vec<Arc<dyn Consumer>>,
+    /// What the database needs besides the shop's own schema.
+    pub(crate) schema: &'static str,
 }
 
 impl Default for Plan {
@@ -109,6 +114,8 @@ impl Default for Plan {
             variables: Vec::new(),
             clock: Clock::system(),
             progress: opening::log_progress(),
+            consumers: Vec::new(),
+            schema: "",
         }
     }
 }
@@ -131,6 +138,11 @@ impl Plan {
         let id = Uuid::new_v4().simple().to_string();
         let database = format!("stampede_test_{id}");
         create_database(&self.servers.database_url, &database).await;
+        if !self.schema.is_empty() {
+            let url = with_database(&self.servers.database_url, &database);
+            let mut connection = PgConnection::connect(&url).await.unwrap();
+            connection.execute(self.schema).await.unwrap();
+        }
         let mut variables: Vec<(String, String)> = [
             ("DATABASE_URL", with_database(&self.servers.database_url, &database)),
             ("REDIS_URL", self.servers.redis_url.clone()),
@@ -157,13 +169,15 @@ impl Plan {
         if self.servers.rabbit.is_none() {
             // the broker that all tests share is not killed
             variables.push(("STAMPEDE_CART__STREAM_SETTLE".to_owned(), "1ms".to_owned()));
+            variables.push(("STAMPEDE_EVENTS__QUEUE_SETTLE".to_owned(), "1ms".to_owned()));
         }
         for (name, value) in self.variables {
             variables.retain(|(known, _)| known != name);
             variables.push((name.to_owned(), value));
         }
         let config = Config::from_variables(variables.clone()).expect("settings");
-        let app = App::with_clock(config, self.clock, self.progress).expect("rooms");
+        let mut app = App::with_clock(config, self.clock, self.progress).expect("rooms");
+        app.consumers = app.consumers.iter().cloned().chain(self.consumers).collect();
         let shutdown = Shutdown::new();
         let shape = Shape { web: self.web, roles: self.roles };
         let process = Process::start(&app, &shape, &shutdown).expect("listeners");
@@ -276,6 +290,11 @@ impl Shop {
         let generation = self.app.stream.generation();
         let _ = self.app.rabbit.delete_exchange(&self.app.stream.exchange_of(generation)).await;
         let _ = self.app.rabbit.delete_stream(&self.app.stream.queue_of(generation)).await;
+        let _ = self.app.rabbit.delete_exchange(self.app.events.name()).await;
+        for consumer in self.app.consumers.iter() {
+            let queue = self.app.events.queue_of(consumer.name());
+            let _ = self.app.rabbit.delete_queue(&queue).await;
+        }
         self.app.rabbit.close().await;
         self.app.pool.close().await;
         let _ = std::fs::remove_dir_all(mail_folder(&self.database));

@@ -6,7 +6,9 @@ use chrono::TimeDelta;
 use futures_util::FutureExt;
 use sqlx::{Connection, PgConnection, PgPool, postgres::PgPoolOptions};
 use stampede::{
+    app,
     flows::{
+        cart_intake::CartIntake,
         mailing::{MailConsumer, Mailing},
         webhook_delivery::{WebhookConsumer, WebhookDelivery},
     },
@@ -17,7 +19,7 @@ use stampede::{
     },
     platform::{config::Config, metrics::Metrics, outgoing::Reach, postgres},
     shop::{
-        dead_letters::{self, DeadLetter},
+        dead_letters::{self, DeadLetter, DeadLetters, Replayed},
         events::{Consumer, Event, Fact, OrderFact, OrderFactLine, RefundFact},
         webhooks::{self, EndpointUrl, MAX_ENDPOINTS, NewEndpoint, SigningKey},
     },
@@ -224,7 +226,15 @@ impl Desk {
     }
 
     pub(super) async fn dead_letters(&self) -> Vec<DeadLetter> {
-        dead_letters::store::waiting(&self.pool, 100).await.unwrap()
+        dead_letters::store::waiting(&self.pool, None, 0, 100).await.unwrap()
+    }
+
+    /// Tries a dead letter once more, as the command does.
+    pub(super) async fn replay(&self, letter: &DeadLetter) -> Replayed {
+        let intake = CartIntake::new(self.pool.clone(), Clock::system());
+        let roads = app::roads(&intake, &[]);
+        let letters = DeadLetters::new(self.pool.clone(), Clock::system(), roads);
+        letters.replay(letter.id).await.unwrap()
     }
 }
 

@@ -5,6 +5,7 @@ mod broker;
 mod cli;
 mod config;
 mod ops;
+mod pipeline;
 mod rabbit;
 mod rabbit_killed;
 mod supervisor;

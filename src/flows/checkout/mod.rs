@@ -13,6 +13,7 @@ mod metrics;
 mod model;
 mod notices;
 mod owner;
+mod replay;
 mod resume;
 mod saga;
 mod store;
@@ -29,6 +30,7 @@ pub use error::CheckoutError;
 pub use model::{Refusal, Step};
 pub use notices::{Handled, PARKED_NOTICES};
 pub use owner::{Moment, PARKED, Schedule};
+pub use replay::{CheckoutReplay, NoticeReplay};
 pub use store::State;
 
 use self::{basket::Basket, metrics::CheckoutMetrics, model::Saga};
@@ -40,6 +42,7 @@ use crate::{
     platform::{
         lease::Lease,
         metrics::{Metrics, MetricsError},
+        outbox::Outbox,
     },
     shop::{
         catalog::Catalog,
@@ -111,6 +114,8 @@ pub struct Checkout {
     settings: Settings,
     metrics: CheckoutMetrics,
     schedule: Option<Schedule>,
+    /// Who is told that there is something to publish.
+    outbox: Option<Outbox>,
     /// Where checkouts are carried: not on the thread of the request, which ends before some of
     /// them do.
     runtime: Handle,
@@ -139,9 +144,17 @@ impl Checkout {
             settings,
             metrics: CheckoutMetrics::new(metrics)?,
             schedule: None,
+            outbox: None,
             runtime: Handle::current(),
             under_way: TaskTracker::new(),
         })
+    }
+
+    /// The same flow, which wakes the relay at once when it has written an event; without, the relay
+    /// finds it when it looks.
+    #[must_use]
+    pub fn waking(self, outbox: Outbox) -> Self {
+        Self { outbox: Some(outbox), ..self }
     }
 
     /// The same flow with something to happen between single steps: how tests kill an owner, or

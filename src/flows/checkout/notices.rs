@@ -66,8 +66,12 @@ impl Checkout {
                 notices::store::put_off(&mut *tx, &notice, pause).await?;
                 handled.put_off += 1;
             } else {
-                dead_letters::store::insert(&mut *tx, failure(&notice, &position(&notice)), now)
-                    .await?;
+                let (position, subject) = (position(&notice), order.to_string());
+                let why = "there is no such order";
+                let failure = Failure::new(PARKED_NOTICES, &position, why, &notice.body)
+                    .about(Some(&subject))
+                    .tried(i64::from(notice.tries) + 1);
+                dead_letters::store::insert(&mut *tx, failure, now).await?;
                 notices::store::handled(&mut *tx, &notice, now).await?;
                 handled.parked += 1;
             }
@@ -86,13 +90,4 @@ impl Checkout {
 
 fn position(notice: &Stored) -> String {
     format!("{} {}", notice.provider, notice.id)
-}
-
-fn failure<'a>(notice: &'a Stored, position: &'a str) -> Failure<'a> {
-    Failure {
-        source: PARKED_NOTICES,
-        position,
-        reason: "there is no such order",
-        payload: &notice.body,
-    }
 }

@@ -136,12 +136,10 @@ impl Checkout {
         let known = known.to_string();
         let mut tx = self.pool.begin().await?;
         if store::park(&mut *tx, saga).await? {
-            let failure = Failure {
-                source: PARKED,
-                position: &saga.order.to_string(),
-                reason,
-                payload: known.as_bytes(),
-            };
+            let order = saga.order.to_string();
+            let failure = Failure::new(PARKED, &order, reason, known.as_bytes())
+                .about(Some(&order))
+                .tried(saga.attempt.into());
             dead_letters::store::insert(&mut *tx, failure, self.clock.now()).await?;
         }
         tx.commit().await
@@ -187,6 +185,11 @@ impl Checkout {
             store::turn_back(&mut *tx, saga.order, ending).await?;
         }
         tx.commit().await?;
+        if let Some(outbox) = &self.outbox
+            && matches!(turn.record, Record::Paid(_) | Record::Undone)
+        {
+            outbox.wake();
+        }
         self.metrics.ended(saga, &turn.record);
         saga.follow(turn, lease);
         if let Some(ending) = back {

@@ -19,9 +19,10 @@ use std::{
 };
 
 use anyhow::Context;
+use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 pub use consumer::MailConsumer;
@@ -36,7 +37,7 @@ use crate::{
         metrics::Metrics,
     },
     shop::{
-        dead_letters::{self, DeadLetter, Failure},
+        dead_letters::{self, DeadLetter, Failure, Replay},
         mail::{self, Mail},
     },
 };
@@ -170,8 +171,7 @@ impl Mailing {
         let dead = Dead { mail: mail.id, kind: kind.to_owned() };
         let payload = serde_json::to_vec(&dead).map_err(|e| sqlx::Error::Encode(Box::new(e)))?;
         let position = format!("{kind} {}", mail.id);
-        let failure =
-            Failure { source: SOURCE, position: &position, reason: why, payload: &payload };
+        let failure = Failure::new(SOURCE, &position, why, &payload);
         let mut tx = self.pool.begin().await?;
         if mail::store::give_up(&mut *tx, mail, why).await? {
             dead_letters::store::insert(&mut *tx, failure, self.clock.now()).await?;
@@ -180,19 +180,6 @@ impl Mailing {
         tx.commit().await?;
         self.metrics.buried(kind);
         Ok(())
-    }
-
-    /// Sends a dead letter's mail once more; an error says why it cannot be.
-    pub async fn replay(&self, letter: &DeadLetter) -> anyhow::Result<()> {
-        let dead: Dead = serde_json::from_slice(&letter.payload)?;
-        let mut tx = self.pool.begin().await?;
-        anyhow::ensure!(
-            mail::store::revive(&mut *tx, dead.mail).await?,
-            "the mail {} is not among those that were given up",
-            dead.mail
-        );
-        dead_letters::store::mark_replayed(&mut *tx, letter.id, self.clock.now()).await?;
-        Ok(tx.commit().await?)
     }
 
     /// Shows what waits, as metrics.
@@ -205,5 +192,25 @@ impl Mailing {
     /// Forgets mails that were sent long ago; says how many.
     pub async fn forget(&self) -> sqlx::Result<u64> {
         mail::store::forget(&self.pool, self.config.mail.keep, FORGOTTEN).await
+    }
+}
+
+/// Replays mails that were given up: they are sent once more.
+pub struct MailReplay;
+
+#[async_trait]
+impl Replay for MailReplay {
+    fn queue(&self) -> &str {
+        SOURCE
+    }
+
+    async fn replay(&self, tx: &mut PgConnection, letter: &DeadLetter) -> anyhow::Result<()> {
+        let dead: Dead = serde_json::from_slice(&letter.payload)?;
+        anyhow::ensure!(
+            mail::store::revive(tx, dead.mail).await?,
+            "the mail {} is not among those that were given up",
+            dead.mail
+        );
+        Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     Auditor, PAUSE,
-    payments::{Difference, Kind, OnRecord, differences},
+    payments::{Checkout, Difference, Kind, OnRecord, differences},
     store,
 };
 use crate::{
@@ -62,7 +62,9 @@ impl Auditor {
     /// Voids what is set aside for an order that came to nothing; looks at the order once more.
     async fn void(&self, difference: &Difference) -> anyhow::Result<Option<&'static str>> {
         let orders = store::orders(&self.pool, None, &[difference.order]).await?;
-        let Some(order) = orders.first().filter(|order| order.settled) else { return Ok(None) };
+        let Some(order) = orders.first().filter(|order| order.checkout == Checkout::Done) else {
+            return Ok(None);
+        };
         if !order.came_to_nothing() {
             return Ok(None);
         }

@@ -32,14 +32,23 @@ pub struct OnRecord {
     pub reference: Option<String>,
     /// How it is paid.
     pub method: String,
-    /// The checkout is done.
-    pub settled: bool,
-    /// Nobody tries the checkout any more.
-    pub parked: bool,
-    /// A lease of the checkout ended long ago, and nobody took it over.
-    pub abandoned: bool,
+    /// How its checkout stands.
+    pub checkout: Checkout,
     /// A refund is under way.
     pub refunding: bool,
+}
+
+/// How a checkout stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Checkout {
+    /// Somebody carries it, or will soon.
+    UnderWay,
+    /// Nobody tries any more.
+    Parked,
+    /// A lease ended long ago, and nobody took it over.
+    Abandoned,
+    /// Nothing is left to do.
+    Done,
 }
 
 impl OnRecord {
@@ -187,19 +196,20 @@ fn of_order(order: &OnRecord, entries: &[&Booked]) -> Vec<Difference> {
         let (order, provider) = (order.order, order.provider.clone());
         found.push(Difference { kind, order, provider, detail });
     };
-    if order.parked {
-        differs(Kind::Parked, format!("{} of {}", order.status.as_str(), order.total));
-    } else if order.abandoned {
-        differs(Kind::Abandoned, format!("{} of {}", order.status.as_str(), order.total));
+    let stands = format!("{} of {}", order.status.as_str(), order.total);
+    match order.checkout {
+        Checkout::Parked => differs(Kind::Parked, stands),
+        Checkout::Abandoned => differs(Kind::Abandoned, stands),
+        Checkout::UnderWay | Checkout::Done => {}
     }
-    if !order.settled || order.refunding {
+    if order.checkout != Checkout::Done || order.refunding {
         return found;
     }
     let captured: Vec<_> =
         entries.iter().filter(|entry| entry.charge == Charge::Captured).collect();
     match order.status {
         OrderStatus::Pending => {
-            differs(Kind::PendingWithoutCheckout, format!("of {}", order.total))
+            differs(Kind::PendingWithoutCheckout, format!("of {}", order.total));
         }
         OrderStatus::Paid | OrderStatus::Refunded => {
             let Some(first) = captured.first() else {
@@ -264,9 +274,7 @@ mod tests {
             provider: "sandbox".to_owned(),
             reference: None,
             method: "card_ok".to_owned(),
-            settled: true,
-            parked: false,
-            abandoned: false,
+            checkout: Checkout::Done,
             refunding: false,
         };
         let booked = Booked {
@@ -291,7 +299,8 @@ mod tests {
     fn what_agrees_or_is_under_way_is_no_difference() {
         assert_eq!(kinds(|_, _| {}), []);
         assert_eq!(
-            kinds(|order, _| (order.status, order.settled) = (OrderStatus::Pending, false)),
+            kinds(|order, _| (order.status, order.checkout) =
+                (OrderStatus::Pending, Checkout::UnderWay)),
             []
         );
         assert_eq!(kinds(|order, booked| (order.refunding, booked.refunded) = (true, 5)), []);
@@ -327,11 +336,8 @@ mod tests {
             kinds(|order, _| order.status = OrderStatus::Pending),
             [Kind::PendingWithoutCheckout]
         );
-        assert_eq!(kinds(|order, _| (order.settled, order.parked) = (false, true)), [Kind::Parked]);
-        assert_eq!(
-            kinds(|order, _| (order.settled, order.abandoned) = (false, true)),
-            [Kind::Abandoned]
-        );
+        assert_eq!(kinds(|order, _| order.checkout = Checkout::Parked), [Kind::Parked]);
+        assert_eq!(kinds(|order, _| order.checkout = Checkout::Abandoned), [Kind::Abandoned]);
         let (_, stranger) = paid();
         let found = differences("sandbox", &[], &[stranger]);
         assert_eq!(found.first().map(|difference| difference.kind), Some(Kind::UnknownOrder));

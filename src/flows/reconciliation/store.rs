@@ -3,7 +3,7 @@
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
-use super::payments::OnRecord;
+use super::payments::{Checkout, OnRecord};
 use crate::{
     kernel::{clock::Timestamp, ids::OrderId, money::Money},
     shop::orders::OrderStatus,
@@ -19,10 +19,10 @@ pub(super) async fn orders(
     let rows = sqlx::query!(
         r#"SELECT o.id, s.slug, o.status, o.currency, o.total_minor, o.refunded_minor, o.provider,
                o.payment_reference, COALESCE(c.payment_method, '') AS "method!",
-               COALESCE(c.step = 'done', true) AS "settled!",
-               COALESCE(c.step <> 'done' AND c.parked_at IS NOT NULL, false) AS "parked!",
-               COALESCE(c.step <> 'done' AND c.lease_until < clock_timestamp() - interval '1 minute',
-                   false) AS "abandoned!",
+               CASE WHEN COALESCE(c.step = 'done', true) THEN 'done'
+                   WHEN c.parked_at IS NOT NULL THEN 'parked'
+                   WHEN c.lease_until < clock_timestamp() - interval '1 minute' THEN 'abandoned'
+                   ELSE 'under way' END AS "checkout!",
                EXISTS (SELECT 1 FROM refunds r WHERE r.order_id = o.id
                    AND r.step IN ('refund', 'restock')) AS "refunding!"
            FROM orders o JOIN sales s ON s.id = o.sale_id
@@ -46,9 +46,12 @@ pub(super) async fn orders(
                 provider: row.provider,
                 reference: row.payment_reference,
                 method: row.method,
-                settled: row.settled,
-                parked: row.parked,
-                abandoned: row.abandoned,
+                checkout: match row.checkout.as_str() {
+                    "done" => Checkout::Done,
+                    "parked" => Checkout::Parked,
+                    "abandoned" => Checkout::Abandoned,
+                    _ => Checkout::UnderWay,
+                },
                 refunding: row.refunding,
             })
         })

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use chrono::TimeDelta;
 use serde_json::json;
 use sqlx::PgConnection;
@@ -12,7 +13,7 @@ use crate::{
     kernel::{ids::Bucket, money::Money},
     platform::lease::{Lease, pause},
     shop::{
-        dead_letters::{self, Failure},
+        dead_letters::{self, DeadLetter, Failure, Replay},
         events::{self, Event, Fact, OrderFact, RefundFact},
         inventory::{InventoryError, RestockOutcome},
         orders::{self, Order},
@@ -107,6 +108,9 @@ impl Refunding {
         let event = Event::new(self.ids.unique(), now, fact);
         events::store::append(&mut *tx, &[event]).await?;
         tx.commit().await?;
+        if let Some(outbox) = &self.outbox {
+            outbox.wake();
+        }
         refund.step = next;
         Ok(())
     }
@@ -188,15 +192,27 @@ impl Refunding {
         let known = known.to_string();
         let mut tx = self.pool.begin().await?;
         if refunds::store::leave(&mut *tx, refund, None).await? {
-            let failure = Failure {
-                source: PARKED,
-                position: &refund.order.to_string(),
-                reason,
-                payload: known.as_bytes(),
-            };
+            let order = refund.order.to_string();
+            let failure = Failure::new(PARKED, &order, reason, known.as_bytes())
+                .about(Some(&order))
+                .tried(refund.attempt.into());
             dead_letters::store::insert(&mut *tx, failure, self.clock.now()).await?;
         }
         tx.commit().await
+    }
+}
+
+/// Replays parked refunds: whoever resumes takes them up at once.
+pub struct RefundReplay;
+
+#[async_trait]
+impl Replay for RefundReplay {
+    fn queue(&self) -> &str {
+        PARKED
+    }
+
+    async fn replay(&self, tx: &mut PgConnection, letter: &DeadLetter) -> anyhow::Result<()> {
+        Ok(refunds::store::wake(tx, letter.position.parse()?).await?)
     }
 }
 

@@ -18,7 +18,7 @@ use std::{
 
 use sqlx::PgPool;
 
-pub use carry::PARKED;
+pub use carry::{PARKED, RefundReplay};
 pub use error::RefundError;
 
 use crate::{
@@ -27,6 +27,7 @@ use crate::{
         ids::{Ids, OrderId, Sku},
         quantity::Quantity,
     },
+    platform::outbox::Outbox,
     shop::{
         inventory::Inventory,
         orders::{self, Order, OrderStatus},
@@ -66,6 +67,8 @@ pub struct Refunding {
     clock: Clock,
     ids: Ids,
     lease: Duration,
+    /// Who is told that there is something to publish.
+    outbox: Option<Outbox>,
 }
 
 impl Refunding {
@@ -78,7 +81,14 @@ impl Refunding {
         (clock, ids): (Clock, Ids),
         lease: Duration,
     ) -> Self {
-        Self { pool, inventory, payments, clock, ids, lease }
+        Self { pool, inventory, payments, clock, ids, lease, outbox: None }
+    }
+
+    /// The same flow, which wakes the relay at once when it has written an event; without, the relay
+    /// finds it when it looks.
+    #[must_use]
+    pub fn waking(self, outbox: Outbox) -> Self {
+        Self { outbox: Some(outbox), ..self }
     }
 
     /// Puts a refund on record, and carries it as far as it goes. Says how it stands then; what is

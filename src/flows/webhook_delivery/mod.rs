@@ -18,8 +18,9 @@ mod outcome;
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
@@ -38,7 +39,7 @@ use crate::{
         outgoing::{Outgoing, Reach},
     },
     shop::{
-        dead_letters::{self, DeadLetter},
+        dead_letters::{DeadLetter, Replay},
         webhooks::{self, Delivery, queue::Room},
     },
 };
@@ -152,19 +153,6 @@ impl WebhookDelivery {
         }
     }
 
-    /// Sends a dead letter's delivery once more; an error says why it cannot be.
-    pub async fn replay(&self, letter: &DeadLetter) -> anyhow::Result<()> {
-        let dead: Dead = serde_json::from_slice(&letter.payload)?;
-        let mut tx = self.pool.begin().await?;
-        anyhow::ensure!(
-            webhooks::queue::revive(&mut *tx, dead.delivery).await?,
-            "the delivery {} is not among those that were given up",
-            dead.delivery
-        );
-        dead_letters::store::mark_replayed(&mut *tx, letter.id, self.clock.now()).await?;
-        Ok(tx.commit().await?)
-    }
-
     /// Shows what waits, as metrics.
     pub async fn measure(&self) -> sqlx::Result<()> {
         let backlog = webhooks::queue::backlog(&self.pool).await?;
@@ -175,5 +163,25 @@ impl WebhookDelivery {
     /// Forgets deliveries that succeeded long ago; says how many.
     pub async fn forget(&self) -> sqlx::Result<u64> {
         webhooks::log::forget(&self.pool, self.config.webhooks.keep, FORGOTTEN).await
+    }
+}
+
+/// Replays deliveries that were given up: they are sent once more.
+pub struct WebhookReplay;
+
+#[async_trait]
+impl Replay for WebhookReplay {
+    fn queue(&self) -> &str {
+        SOURCE
+    }
+
+    async fn replay(&self, tx: &mut PgConnection, letter: &DeadLetter) -> anyhow::Result<()> {
+        let dead: Dead = serde_json::from_slice(&letter.payload)?;
+        anyhow::ensure!(
+            webhooks::queue::revive(tx, dead.delivery).await?,
+            "the delivery {} is not among those that were given up",
+            dead.delivery
+        );
+        Ok(())
     }
 }

@@ -63,12 +63,10 @@ impl WebhookDelivery {
             (Some(answer), Some(said)) => format!("answered {answer}: {said}"),
             (_, said) => said.unwrap_or_default().to_owned(),
         };
-        let failure = dead_letters::Failure {
-            source: SOURCE,
-            position: &position,
-            reason: &reason,
-            payload: &payload,
-        };
+        let endpoint_id = endpoint.to_string();
+        let failure = dead_letters::Failure::new(SOURCE, &position, &reason, &payload)
+            .about(Some(&endpoint_id))
+            .tried(delivery.attempt.into());
         dead_letters::store::insert(&mut *tx, failure, self.clock.now()).await?;
         tracing::warn!(%endpoint, kind, reason, "a delivery is given up");
         self.metrics.buried();

@@ -6,12 +6,14 @@
 
 mod audit;
 mod check;
+mod events;
 mod load;
 mod notify;
 mod sections;
 mod stripe;
 
 pub use audit::Audit;
+pub use events::Events;
 pub use load::ConfigError;
 pub use notify::{Mail, MailAddress, Webhooks};
 pub use sections::{
@@ -44,6 +46,8 @@ pub struct Config {
     pub cart: Cart,
     /// The checkout.
     pub checkout: Checkout,
+    /// Events and their consumers.
+    pub events: Events,
     /// Payments.
     pub payments: Payments,
     /// Stripe, when it moves the money.

@@ -1,4 +1,4 @@
-//! `RabbitMQ`: one supervised connection, confirmed publishing, reading streams.
+//! `RabbitMQ`: one supervised connection, confirmed publishing, reading streams and queues.
 //!
 //! The connection is made and made again in the background, with backoff and jitter; every call
 //! has a timeout and fails at once while there is no connection. Nothing is declared, bound or
@@ -7,7 +7,9 @@
 //! off, and whoever reads opens its reader again at the offset it knows.
 
 mod connection;
+mod pipeline;
 mod publisher;
+mod queue;
 mod stream;
 mod topology;
 
@@ -15,7 +17,9 @@ use std::{sync::Arc, time::Duration};
 
 use thiserror::Error;
 
+pub use pipeline::{Outgoing, Piped, Pipeline};
 pub use publisher::{PublishError, Publisher};
+pub use queue::{Delivered, QueueReader};
 pub use stream::{StreamMessage, StreamReader};
 pub use topology::StreamLimits;
 
@@ -35,6 +39,18 @@ pub enum RabbitError {
     /// The broker refused, for instance because a stream exists with other arguments.
     #[error("RabbitMQ refused: {0}")]
     Refused(String),
+}
+
+impl RabbitError {
+    /// The same, with the name of what the call was about.
+    #[must_use]
+    pub fn about(self, name: &str) -> Self {
+        match self {
+            Self::Unavailable(why) => Self::Unavailable(format!("{name}: {why}")),
+            Self::NotFound(why) => Self::NotFound(format!("{name}: {why}")),
+            Self::Refused(why) => Self::Refused(format!("{name}: {why}")),
+        }
+    }
 }
 
 /// The connection. Cheap to clone.

@@ -21,7 +21,7 @@ use super::{
 };
 
 /// AMQP's "persistent".
-const PERSISTENT: u8 = 2;
+pub(super) const PERSISTENT: u8 = 2;
 
 /// Why a message must not be counted as published.
 #[derive(Debug, Error)]

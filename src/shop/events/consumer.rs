@@ -15,12 +15,13 @@ pub enum Fault {
 }
 
 impl From<sqlx::Error> for Fault {
-    /// What the database says of the data is the event's fault; anything else passes.
+    /// What the database says of the data (SQL states 22 and 23, and 54: too large) is the event's
+    /// fault; anything else passes. A table that is missing does too: migrations are on their way.
     fn from(error: sqlx::Error) -> Self {
         let of_data = error
             .as_database_error()
             .and_then(sqlx::error::DatabaseError::code)
-            .is_some_and(|code| ["22", "23", "42"].iter().any(|class| code.starts_with(class)));
+            .is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)));
         if of_data || matches!(error, sqlx::Error::Decode(_) | sqlx::Error::Encode(_)) {
             Self::Park(error.to_string())
         } else {

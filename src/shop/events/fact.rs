@@ -1,5 +1,6 @@
 //! What can happen.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::{
@@ -10,12 +11,12 @@ use crate::kernel::{
 };
 
 macro_rules! facts {
-    ($($(#[$doc:meta])* $name:ident($data:ty) = $kind:literal,)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident($data:ty) = $kind:literal,)*) => {
         /// Every type of event, with its data.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "type", content = "data")]
         pub enum Fact {
-            $($(#[$doc])* #[serde(rename = $kind)] $name($data),)*
+            $($(#[doc = $doc])* #[serde(rename = $kind)] $name($data),)*
         }
 
         impl Fact {
@@ -26,6 +27,20 @@ macro_rules! facts {
             #[must_use]
             pub fn kind(&self) -> &'static str {
                 match self { $(Self::$name(_) => $kind,)* }
+            }
+
+            /// What a type tells of, and the schema of its data.
+            pub(super) fn describe(
+                kind: &str,
+                generator: &mut SchemaGenerator,
+            ) -> Option<(&'static str, Schema)> {
+                match kind {
+                    $($kind => Some((
+                        concat!($($doc),*).trim(),
+                        generator.subschema_for::<$data>(),
+                    )),)*
+                    _ => None,
+                }
             }
 
             /// What it is about.
@@ -58,7 +73,7 @@ facts! {
 }
 
 /// A sale that entered a phase.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PhaseFact {
     /// The sale.
     pub sale: SaleSlug,
@@ -69,7 +84,7 @@ pub struct PhaseFact {
 }
 
 /// A SKU's units, as they were counted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StockFact {
     /// The sale.
     pub sale: SaleSlug,
@@ -86,7 +101,7 @@ pub struct StockFact {
 }
 
 /// An order as it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderFact {
     /// The order.
     pub order: OrderId,
@@ -113,7 +128,7 @@ pub struct OrderFact {
 }
 
 /// A line of an order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderFactLine {
     /// What.
     pub sku: Sku,
@@ -129,7 +144,7 @@ pub struct OrderFactLine {
 }
 
 /// A refund, and the order as it stands after it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RefundFact {
     /// The refund's id.
     pub refund: uuid::Uuid,

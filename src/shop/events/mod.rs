@@ -5,17 +5,22 @@
 //! that needs an address has access to the orders.
 //!
 //! **Compatibility.** The version is part of the type (`order.paid.v1`). Within a version fields are
-//! only added, and a reader passes over what it does not know. What would change a meaning, or take
-//! a field away, is a new version, and until the last reader has moved both are published.
+//! only added, and a reader passes over what it does not know: a newer minor version is read as the
+//! older one. What would change a meaning, or take a field away, is a new version, with a type of its
+//! own; until the last reader has moved, the writer appends both. What is published by now stands as
+//! JSON Schemas in `schemas/` and as examples in `tests/events/golden/`; a test holds on to each.
 
 mod consumer;
+pub mod exchange;
 mod fact;
+pub mod schema;
 pub mod store;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuid::Uuid;
 
 pub use consumer::{Consumer, Fault};
+pub use exchange::EventExchange;
 pub use fact::{Fact, OrderFact, OrderFactLine, PhaseFact, RefundFact, StockFact};
 
 use crate::kernel::clock::Timestamp;
@@ -26,7 +31,7 @@ const SOURCE: &str = "/stampede";
 /// Something that happened. In JSON it has the attributes of `CloudEvents` 1.0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
-    /// Always `1.0`.
+    /// `1.0`, or a later 1.
     specversion: SpecVersion,
     /// Its own id, the same however often it is delivered.
     pub id: Uuid,
@@ -41,10 +46,25 @@ pub struct Event {
     pub fact: Fact,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum SpecVersion {
-    #[serde(rename = "1.0")]
-    One,
+/// The version of `CloudEvents`: 1.0 is written, and any 1 is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct SpecVersion;
+
+impl Serialize for SpecVersion {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str("1.0")
+    }
+}
+
+impl<'de> Deserialize<'de> for SpecVersion {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let version = String::deserialize(from)?;
+        if version.starts_with("1.") {
+            Ok(Self)
+        } else {
+            Err(de::Error::custom(format_args!("CloudEvents {version} is not known")))
+        }
+    }
 }
 
 impl Event {
@@ -52,7 +72,7 @@ impl Event {
     #[must_use]
     pub fn new(id: Uuid, time: Timestamp, fact: Fact) -> Self {
         let (source, subject) = (SOURCE.to_owned(), fact.subject());
-        Self { specversion: SpecVersion::One, id, source, subject, time, fact }
+        Self { specversion: SpecVersion, id, source, subject, time, fact }
     }
 
     /// Its type, which is also what it is routed by.

@@ -1,4 +1,4 @@
-//! Events into the outbox.
+//! All SQL of the events: into the outbox, and which queues are trusted.
 
 use sqlx::PgExecutor;
 
@@ -12,4 +12,21 @@ pub async fn append(db: impl PgExecutor<'_>, events: &[Event]) -> sqlx::Result<(
         Ok(Message { routing_key: event.kind().to_owned(), body })
     });
     outbox::append(db, &messages.collect::<sqlx::Result<Vec<_>>>()?).await
+}
+
+/// Whether a queue has lasted long enough once for events to be routed to it.
+pub async fn is_trusted(db: impl PgExecutor<'_>, queue: &str) -> sqlx::Result<bool> {
+    let found = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM event_queues WHERE queue = $1) AS "found!""#,
+        queue
+    );
+    found.fetch_one(db).await
+}
+
+/// Takes note that it has.
+pub async fn trust(db: impl PgExecutor<'_>, queue: &str) -> sqlx::Result<()> {
+    sqlx::query!("INSERT INTO event_queues (queue) VALUES ($1) ON CONFLICT DO NOTHING", queue)
+        .execute(db)
+        .await
+        .map(drop)
 }

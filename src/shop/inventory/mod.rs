@@ -15,6 +15,7 @@
 
 mod checkout;
 mod claim;
+mod crossings;
 mod feed;
 mod holds;
 mod journal;
@@ -37,6 +38,7 @@ use chrono::TimeDelta;
 
 pub use self::{
     claim::{Claim, ClaimLine, Frozen},
+    crossings::{Crossing, Written, crossings},
     feed::Feed,
     holds::Holds,
     model::{

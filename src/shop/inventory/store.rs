@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::{PgConnection, PgExecutor};
 
-use super::Units;
+use super::{Units, Written};
 use crate::kernel::{
     clock::Timestamp,
     ids::{SaleId, Sku},
@@ -24,6 +24,63 @@ pub struct CountsVersion {
     pub seq: Seq,
     /// When they were read.
     pub at: Timestamp,
+}
+
+/// The counts of these SKUs in every bucket, as they were written last, locked until the
+/// transaction ends. What was never counted is taken to be whole, as of before the first version.
+pub async fn lock_counts(
+    conn: &mut PgConnection,
+    version: CountsVersion,
+    counts: &[(Sku, Units)],
+) -> sqlx::Result<BTreeMap<Sku, Vec<Written>>> {
+    let mut sorted: Vec<_> = counts.iter().collect();
+    sorted.sort_by(|a, b| a.0.cmp(&b.0));
+    let (skus, totals): (Vec<String>, Vec<i64>) =
+        sorted.iter().map(|(sku, units)| (sku.to_string(), units.total)).unzip();
+    let bucket = i16::try_from(version.bucket).unwrap_or(i16::MAX);
+    let mut written = locked_counts(&mut *conn, version.sale, &skus).await?;
+    let counted = |buckets: &Vec<Written>| buckets.iter().any(|one| one.bucket == version.bucket);
+    if sorted.iter().any(|(sku, _)| !written.get(sku).is_some_and(counted)) {
+        sqlx::query!(
+            "INSERT INTO stock_counts
+                 (sale_id, bucket, sku, total, available, held, sold, epoch, seq, flushed_at)
+             SELECT $1, $2, sku, total, total, 0, 0, 0, 0, $5
+             FROM UNNEST($3::text[], $4::bigint[]) AS c (sku, total)
+             ON CONFLICT DO NOTHING",
+            version.sale.0,
+            bucket,
+            &skus,
+            &totals,
+            version.at
+        )
+        .execute(&mut *conn)
+        .await?;
+        written = locked_counts(conn, version.sale, &skus).await?;
+    }
+    Ok(written)
+}
+
+async fn locked_counts(
+    conn: &mut PgConnection,
+    sale: SaleId,
+    skus: &[String],
+) -> sqlx::Result<BTreeMap<Sku, Vec<Written>>> {
+    let rows = sqlx::query!(
+        "SELECT sku, bucket, total, available, held, sold, epoch, seq FROM stock_counts
+         WHERE sale_id = $1 AND sku = ANY($2) ORDER BY sku, bucket FOR UPDATE",
+        sale.0,
+        skus
+    );
+    let mut written: BTreeMap<Sku, Vec<Written>> = BTreeMap::new();
+    for row in rows.fetch_all(conn).await? {
+        let sku = row.sku.parse().map_err(|_| sqlx::Error::Decode("not a SKU".into()))?;
+        let (total, available, held, sold) = (row.total, row.available, row.held, row.sold);
+        let units = Units { total, available, held, sold, ..Units::default() };
+        let bucket = u16::try_from(row.bucket).map_err(|e| sqlx::Error::Decode(e.into()))?;
+        let version = (Epoch(row.epoch), Seq(row.seq));
+        written.entry(sku).or_default().push(Written { bucket, units, version });
+    }
+    Ok(written)
 }
 
 /// Writes counts, unless newer ones stand already, and the last of each minute into the history.

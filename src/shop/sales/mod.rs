@@ -1,9 +1,10 @@
 //! Sales: their schedule, their switch, and the epochs in which their stock is open.
 //!
-//! Owns the tables `sales` and `openings`. What is read here for requests may be half a second old,
+//! Owns the tables `sales`, `openings` and `sale_phases`. What is read here for requests may be half a second old,
 //! and older while Postgres is away: browsing and carts go on from what was known.
 
 mod model;
+pub mod phases;
 pub mod store;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};

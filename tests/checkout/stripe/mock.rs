@@ -30,8 +30,8 @@ impl Drop for Mock {
 
 /// Whether the request was understood. That its made-up answer is about another payment is not its
 /// fault.
-fn understood<T: std::fmt::Debug>(verb: &str, answer: Result<T, ProviderError>) {
-    let told = match &answer {
+fn understood<T: std::fmt::Debug>(verb: &str, answer: &Result<T, ProviderError>) {
+    let told = match answer {
         Ok(_) => return,
         Err(ProviderError::NoAnswer(error) | ProviderError::Wrong(error)) => format!("{error:#}"),
     };
@@ -65,15 +65,15 @@ async fn every_request_keeps_to_the_specification() {
         method: "pm_card_visa".parse().unwrap(),
         reference: None,
     };
-    understood("prepare", stripe.prepare(&payment).await);
+    understood("prepare", &stripe.prepare(&payment).await);
     payment.reference = Some("pi_1DrPmE2eZvKYlo2CYTr5SGaA".to_owned());
-    understood("authorise", stripe.authorise(&payment).await);
+    understood("authorise", &stripe.authorise(&payment).await);
     payment.method = "ctoken_1NnQUf2eZvKYlo2CIObdtbnb".parse().unwrap();
-    understood("authorise by token", stripe.authorise(&payment).await);
-    understood("lookup", stripe.lookup(&payment).await);
-    understood("capture", stripe.capture(&payment).await);
-    understood("void", stripe.void(&payment).await);
+    understood("authorise by token", &stripe.authorise(&payment).await);
+    understood("lookup", &stripe.lookup(&payment).await);
+    understood("capture", &stripe.capture(&payment).await);
+    understood("void", &stripe.void(&payment).await);
     let refund = Refund { id: Ids::random().unique(), amount: payment.amount };
-    understood("refund", stripe.refund(&payment, refund).await);
-    understood("book", stripe.book(from_millis(1_700_000_000_000)).await);
+    understood("refund", &stripe.refund(&payment, refund).await);
+    understood("book", &stripe.book(from_millis(1_700_000_000_000)).await);
 }

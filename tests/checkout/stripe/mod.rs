@@ -249,13 +249,13 @@ async fn a_bank_that_wants_to_see_the_shopper_is_waited_for() {
         let shopper = shop.shopper_with(&[("A", 1)]).await;
         let order = pending(shop.pay(shopper, "pm_bank").await);
         assert_eq!(order.payment_action.as_deref(), Some("https://bank.example/3ds"));
-        assert_eq!(shop.charge_confirms(&server), 1);
+        assert_eq!(server.count("POST", "/confirm"), 1);
         server.bank(true);
         shop.checkout().wake(order.id).await.unwrap();
         shop.checkout().resume_due(16).await.unwrap();
         let order = shop.order(order.id).await;
         assert_eq!((order.status, order.payment_action), (OrderStatus::Paid, None));
-        assert_eq!(shop.charge_confirms(&server), 1, "never confirmed again");
+        assert_eq!(server.count("POST", "/confirm"), 1, "never confirmed again");
 
         // who fails there is declined, and his cart is his still
         let shopper = shop.shopper_with(&[("A", 1)]).await;
@@ -267,12 +267,6 @@ async fn a_bank_that_wants_to_see_the_shopper_is_waited_for() {
         assert_eq!(order.reason.as_deref(), Some("authentication_failed"));
     })
     .await;
-}
-
-impl Shop {
-    fn charge_confirms(&self, server: &Server) -> usize {
-        server.count("POST", "/confirm")
-    }
 }
 
 #[tokio::test]

@@ -150,7 +150,7 @@ impl Server {
     pub(crate) fn refund_past_the_shop(&self, amount: i64) {
         let mut state = self.state.lock().unwrap();
         let id = state.intents.keys().next().unwrap().clone();
-        state.refund(&id, amount, json!({}));
+        state.refund(&id, amount, &json!({}));
     }
 
     /// Intents are authorised for which no order of the shop accounts; a day later, when idempotency
@@ -261,7 +261,7 @@ impl State {
                 if back + amount > charged {
                     return error(400, "invalid_request_error", "charge_already_refunded");
                 }
-                (200, self.refund(&id, amount, metadata))
+                (200, self.refund(&id, amount, &metadata))
             }
             other => panic!("Stripe has no {other:?}"),
         }
@@ -328,7 +328,7 @@ impl State {
         (200, intent.clone())
     }
 
-    fn refund(&mut self, id: &str, amount: i64, metadata: Value) -> Value {
+    fn refund(&mut self, id: &str, amount: i64, metadata: &Value) -> Value {
         let back = &mut self.intents.get_mut(id).unwrap()["latest_charge"]["amount_refunded"];
         *back = json!(back.as_i64().unwrap_or(0) + amount);
         let refund = json!({ "id": format!("re_{}", self.refunds.len()), "status": "succeeded",

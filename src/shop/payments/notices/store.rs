@@ -85,6 +85,19 @@ pub async fn put_off(
     Ok(())
 }
 
+/// Has a notice handled once more.
+pub async fn once_more(db: impl PgExecutor<'_>, provider: &str, id: &str) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE payment_notices SET handled_at = NULL, tries = 0, next_try_at = clock_timestamp()
+         WHERE provider = $1 AND notice_id = $2",
+        provider,
+        id,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
 /// Forgets handled notices that came before `since`, `limit` at most; says how many.
 pub async fn forget(db: impl PgExecutor<'_>, since: Timestamp, limit: i64) -> sqlx::Result<u64> {
     let done = sqlx::query!(

@@ -154,7 +154,7 @@ impl StripeRefund {
 mod tests {
     use super::*;
 
-    fn intent(json: serde_json::Value) -> Intent {
+    fn intent(json: &serde_json::Value) -> Intent {
         let mut whole = serde_json::json!({
             "id": "pi_1", "amount": 12900, "currency": "eur", "status": "requires_capture",
         });
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn every_status_says_how_the_charge_stands() {
-        let with = |status: &str| intent(serde_json::json!({ "status": status })).charge();
+        let with = |status: &str| intent(&serde_json::json!({ "status": status })).charge();
         assert_eq!(with("requires_capture"), Charge::Authorised);
         assert_eq!(with("succeeded"), Charge::Captured);
         assert_eq!(with("canceled"), Charge::Voided);
@@ -172,12 +172,12 @@ mod tests {
         assert_eq!(with("requires_payment_method"), Charge::Unknown);
         assert_eq!(with("processing"), Charge::Pending);
         assert_eq!(with("something_new"), Charge::Pending);
-        let declined = intent(serde_json::json!({
+        let declined = intent(&serde_json::json!({
             "status": "requires_payment_method",
             "last_payment_error": { "type": "card_error", "code": "expired_card" },
         }));
         assert_eq!(declined.charge(), Charge::Declined("expired_card"));
-        let action = intent(serde_json::json!({
+        let action = intent(&serde_json::json!({
             "status": "requires_action",
             "next_action": { "redirect_to_url": { "url": "https://bank.example/3ds" } },
         }));
