@@ -10,4 +10,5 @@ mod mails;
 mod smtp;
 mod smtp_faults;
 mod webhooks;
+mod whole;
 mod workers;

@@ -1,6 +1,7 @@
 //! A browser and the program that drives it.
 
 use std::{
+    os::unix::process::CommandExt,
     path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -41,6 +42,8 @@ impl Browser {
         let port = free_port();
         let program = Command::new("chromedriver")
             .arg(format!("--port={port}"))
+            // with its browser, so that both end together
+            .process_group(0)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -202,7 +205,8 @@ impl WebDriverCompatibleCommand for Chromium {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        let _ = self.program.kill();
+        let group = format!("-{}", self.program.id());
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
         let _ = self.program.wait();
     }
 }

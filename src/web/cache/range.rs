@@ -2,7 +2,13 @@
 
 use std::ops::Range;
 
-use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::{
+    HttpRequest,
+    http::{
+        Method,
+        header::{self, HeaderValue},
+    },
+};
 
 /// What a request wants of so many bytes.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,9 +22,14 @@ pub(super) enum Part {
     Beyond,
 }
 
-/// Reads `Range`, unless `If-Range` says that the client has parts of other bytes.
-pub(super) fn wanted(headers: &HeaderMap, etag: &HeaderValue, length: usize) -> Part {
+/// Reads `Range`, which has a meaning with GET alone, unless `If-Range` says that the client has parts
+/// of other bytes.
+pub(super) fn wanted(request: &HttpRequest, etag: &HeaderValue, length: usize) -> Part {
+    let headers = request.headers();
     let Some(range) = headers.get(header::RANGE) else { return Part::Whole };
+    if request.method() != Method::GET {
+        return Part::Whole;
+    }
     if headers.get(header::IF_RANGE).is_some_and(|known| known != etag) {
         return Part::Whole;
     }
@@ -51,7 +62,7 @@ mod tests {
             if let Some(known) = known {
                 request = request.insert_header((header::IF_RANGE, known));
             }
-            wanted(request.to_http_request().headers(), &tag, 100)
+            wanted(&request.to_http_request(), &tag, 100)
         };
         assert_eq!(of("bytes=0-9", None), Part::These(0..10));
         assert_eq!(of("bytes=90-", None), Part::These(90..100));
@@ -62,6 +73,9 @@ mod tests {
         assert_eq!(of("bytes=0-9", Some("\"b\"")), Part::Whole);
         assert_eq!(of("bytes=100-", None), Part::Beyond);
         assert_eq!(of("bytes=-0", None), Part::Beyond);
+        let head = TestRequest::default().method(Method::HEAD);
+        let head = head.insert_header((header::RANGE, "bytes=0-9")).to_http_request();
+        assert_eq!(wanted(&head, &tag, 100), Part::Whole);
         for odd in ["bytes=9-0", "bytes=0-1,5-6", "bytes=a-b", "pages=1-2", "bytes=-", "bytes=", ""]
         {
             assert_eq!(of(odd, None), Part::Whole, "{odd}");

@@ -117,7 +117,7 @@ impl Ready {
         let mut reply = if knows(asked, etag) {
             HttpResponse::new(StatusCode::NOT_MODIFIED)
         } else {
-            let mut reply = match wanted(asked, etag, body.len()) {
+            let mut reply = match wanted(request, etag, body.len()) {
                 Part::These(part) if self.status == StatusCode::OK => {
                     let told = format!("bytes {}-{}/{}", part.start, part.end - 1, body.len());
                     in_part(StatusCode::PARTIAL_CONTENT, told, body.slice(part))
