@@ -62,8 +62,8 @@ async fn what_follows_a_purchase_arrives_once_each() {
     };
     until("webhooks arrive", async || expected.iter().all(|(kind, count)| told(kind) >= *count))
         .await;
-    // paid twice, refused, refunded twice; who was cancelled by the merchant hears it from him
-    until("mails arrive", async || server.mails().await.len() >= 5).await;
+    // paid twice, refused, cancelled by the merchant, refunded twice
+    until("mails arrive", async || server.mails().await.len() >= 6).await;
     let counted = "SELECT COALESCE(SUM(orders), 0)::bigint FROM sale_minutes
                    WHERE refunds + declined + orders > 0";
     until("minutes are counted", async || {
@@ -82,12 +82,17 @@ async fn what_follows_a_purchase_arrives_once_each() {
     }
     let mails = server.mails().await;
     let subjects: Vec<_> = mails.iter().map(|mail| mail["subject"].as_str().unwrap()).collect();
-    assert_eq!(mails.len(), 5, "{subjects:?}");
+    assert_eq!(mails.len(), 6, "{subjects:?}");
     let refunded = mails.iter().filter(|mail| {
         let text = mail["text"].as_str().unwrap_or_default();
         text.contains("€19.50") && mail["subject"].as_str().unwrap().contains("refund")
     });
     assert_eq!(refunded.count(), 2, "{subjects:?}");
+    let said = |what: &str| {
+        let texts = mails.iter().filter_map(|mail| mail["text"].as_str());
+        texts.filter(|text| text.contains(what)).count()
+    };
+    assert_eq!(said("The shop cancelled it."), 1);
     let report = shop.run(&["report", "run"]);
     assert!(report.contains("€39.00"), "{report}");
     shop.close().await;

@@ -11,9 +11,9 @@ use crate::{
     },
 };
 
-/// The one cancellation that a buyer may not have seen: he was too late, perhaps by a minute. All
-/// others are answers to what he has just done.
-const HOLD_EXPIRED: &str = "hold_expired";
+/// Cancellations that a buyer may not have seen: he was too late, perhaps by a minute, or the merchant
+/// cancelled it. All others are answers to what he has just done.
+const UNSEEN: [&str; 2] = ["hold_expired", "cancelled_by_merchant"];
 
 /// Asks for mails.
 #[derive(Debug, Clone)]
@@ -49,7 +49,9 @@ fn topic(fact: &Fact) -> Option<Topic> {
     match fact {
         Fact::OrderPaid(order) => Some(Topic::OrderPaid(order.order)),
         Fact::OrderDeclined(order) => Some(Topic::PaymentFailed(order.order)),
-        Fact::OrderCancelled(order) if order.reason.as_deref() == Some(HOLD_EXPIRED) => {
+        Fact::OrderCancelled(order)
+            if order.reason.as_deref().is_some_and(|reason| UNSEEN.contains(&reason)) =>
+        {
             Some(Topic::PaymentFailed(order.order))
         }
         Fact::OrderRefunded(refund) => {

@@ -247,7 +247,10 @@ fn why(reason: Option<&str>) -> &'static str {
         Some("hold_expired") => {
             "The payment was not completed while the items were set aside for you."
         }
+        Some("cancelled_by_merchant") => "The shop cancelled it.",
         Some("card_declined") => "The card was refused by its bank.",
+        Some("authentication_failed") => "Your bank did not confirm the payment.",
+        Some("payment_timeout") => "The payment was not confirmed in time.",
         _ => "The payment did not go through.",
     }
 }
