@@ -41,6 +41,10 @@ pub(super) struct Line {
 }
 
 impl Line {
+    /// How late an authorisation is with a provider that forgets voids: later than a checkout takes
+    /// to be given up.
+    pub(super) const LATE: Duration = Duration::from_secs(2);
+
     /// One that works.
     pub(super) fn good(sandbox: Sandbox) -> Self {
         Self::bad(sandbox, 0, 0)
@@ -125,6 +129,15 @@ impl Provider for Line {
         let name = payment.order.to_string();
         assert_eq!(payment.reference.as_ref(), Some(&name), "the name is on record before");
         let payment = payment.clone();
+        if self.forgets_voids.is_some() {
+            // what the rule is there for: an authorisation that arrives after the void
+            let sandbox = self.sandbox.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(Self::LATE).await;
+                let _ = sandbox.authorise(&payment).await;
+            });
+            return Err(ProviderError::NoAnswer(anyhow::anyhow!("the line is bad")));
+        }
         self.send(|sandbox| async move { sandbox.authorise(&payment).await }).await
     }
 

@@ -67,11 +67,11 @@ pub(super) async fn run(shop: &Shop, seed: u64, control: bool) -> i64 {
         }));
     }
     let resumers = [at_random(rough.checkout(), &dice), at_random(rough.checkout(), &dice)];
-    for _ in 0..ROUGH {
+    for round in 0..ROUGH {
         tokio::time::sleep(Duration::from_millis(u64::from(roll(20)))).await;
         // leases end before their owners do
         shop.leases_end().await;
-        if roll(10) == 0 {
+        if roll(10) == 0 || (control && round == 0) {
             // more than a checkout may take
             ahead.fetch_add(301, Ordering::SeqCst);
         }
@@ -84,7 +84,8 @@ pub(super) async fn run(shop: &Shop, seed: u64, control: bool) -> i64 {
         task.await.unwrap();
     }
     // what was said late has arrived by now
-    tokio::time::sleep(Duration::from_millis(60)).await;
+    let late = if control { Line::LATE * 2 } else { Duration::from_millis(60) };
+    tokio::time::sleep(late).await;
     let good = shop.at(clock).paying_with(Line::good(shop.sandbox()));
     good.resume().await;
     for status in ["pending", "refunded"] {
