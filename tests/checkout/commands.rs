@@ -1,6 +1,9 @@
 //! `stampede orders` and `stampede audit`, as an operator types them.
 
-use std::process::{Command, Output};
+use std::{
+    process::{Command, Output},
+    time::Duration,
+};
 
 use serde_json::Value;
 use stampede::workers::Role;
@@ -17,9 +20,17 @@ impl Shop {
         command.output().unwrap()
     }
 
-    /// What a command that succeeds prints.
+    /// What a command that succeeds prints. On a machine that is busy a server may not be reached in
+    /// time (exit code 69): then it is asked again; any other failure counts.
     fn said(&self, arguments: &[&str]) -> String {
-        let output = self.command(arguments);
+        let mut output = self.command(arguments);
+        for _ in 0..10 {
+            if output.status.code() != Some(69) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(500));
+            output = self.command(arguments);
+        }
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{arguments:?}: {stderr}");
         String::from_utf8(output.stdout).unwrap()
