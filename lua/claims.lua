@@ -2,8 +2,8 @@
 
 -- A claim is `expires;mark;order;attempt;settled;SKU=held+bought-restocked,...`, `-restocked` only
 -- where something was: here the lines stand flat in its array part, three places each, and what was
--- restocked in a table of its own. Held units of a settled claim count as sold. With the mark `x` it ran out at
--- `expires` and holds nothing; else `expires` is 0 when it holds nothing.
+-- restocked in a table of its own. Held units of a settled claim count as sold. With the mark `x` it
+-- ran out at `expires` and holds nothing; else `expires` is 0 when it holds nothing.
 local function parse(packed)
   local expires, mark, order, attempt, settled, lines =
     string.match(packed, '^(%d+);(x?);(%x*);(%d+);([01]);(.*)$')

@@ -4,7 +4,11 @@ use chrono::TimeDelta;
 use clap::Args;
 
 use super::{failure::Failure, progress, rooms::Rooms, table::table};
-use crate::{flows::reconciliation::Audit, platform::config::Config, shop::dead_letters};
+use crate::{
+    flows::reconciliation::{Audit, Kind},
+    platform::config::Config,
+    shop::dead_letters,
+};
 
 /// The arguments of `stampede audit`.
 #[derive(Debug, Args)]
@@ -18,7 +22,7 @@ pub(super) struct AuditArguments {
 }
 
 pub(super) async fn run(config: &Config, arguments: &AuditArguments) -> Result<(), Failure> {
-    let Rooms { pool, auditor, clock, .. } = Rooms::new(config)?;
+    let Rooms { pool, auditor, checkout, clock, .. } = Rooms::new(config)?;
     let audits =
         progress::shown("auditing", Box::pin(auditor.all())).await.map_err(Failure::from_anyhow)?;
     let header =
@@ -47,10 +51,13 @@ pub(super) async fn run(config: &Config, arguments: &AuditArguments) -> Result<(
         .await
         .map_err(Failure::from_anyhow)?;
     for difference in &differences {
-        let mended = if arguments.mend && difference.kind.is_safe_to_mend() {
-            auditor.mend(difference).await.map_err(Failure::from_anyhow)?
-        } else {
-            None
+        let mended = match difference.kind {
+            _ if !arguments.mend => None,
+            Kind::Parked => {
+                checkout.wake(difference.order).await.map_err(Failure::failed)?;
+                Some("it is tried again")
+            }
+            _ => auditor.mend(difference).await.map_err(Failure::from_anyhow)?,
         };
         if let Some(mended) = mended {
             println!("MENDED {difference}: {mended}");

@@ -187,6 +187,9 @@ impl fmt::Display for Bucket {
     }
 }
 
+/// A refund's id, which is also the key under which its money is given back.
+pub type RefundId = Uuid;
+
 /// Where new ids come from. Cheap to clone; tests put in their own.
 #[derive(Clone)]
 pub struct Ids(Arc<dyn Fn() -> Uuid + Send + Sync>);

@@ -8,6 +8,11 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+/// The pause after a try that came to nothing: what passes has mostly passed by then.
+pub const MOMENT: Duration = Duration::from_secs(1);
+/// Tries a moment apart, before the pauses of somebody who is waited for grow.
+const QUICK_TRIES: i32 = 10;
+
 /// Delays after the first failure, the second, and so on: 26 hours in all, which is a night and a
 /// working day to mend what is broken.
 const DELAYS: [Duration; 8] = [
@@ -35,6 +40,14 @@ pub fn delay(id: Uuid, attempt: i32) -> Option<Duration> {
     Some(*delay / 1000 * (1000 - SPREAD + drawn * 2 * SPREAD / u32::from(u8::MAX)))
 }
 
+/// How long to leave alone what somebody waits for, and what came to nothing `tries` times before: a
+/// moment at first, then twice as long each time, up to `longest`.
+#[must_use]
+pub fn pause(tries: i32, longest: Duration) -> Duration {
+    let doublings = u32::try_from((tries - QUICK_TRIES).max(0)).unwrap_or_default();
+    MOMENT.saturating_mul(2_u32.saturating_pow(doublings)).min(longest)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -48,6 +61,16 @@ mod tests {
         assert_eq!(delay(Uuid::nil(), 9), None);
         assert_eq!(delay(Uuid::nil(), 0), None);
         assert_eq!(delay(Uuid::nil(), i32::MIN), None);
+    }
+
+    #[test]
+    fn pauses_grow_up_to_the_longest() {
+        let longest = Duration::from_mins(5);
+        assert_eq!(pause(0, longest), MOMENT);
+        assert_eq!(pause(10, longest), MOMENT);
+        assert_eq!(pause(12, longest), MOMENT * 4);
+        assert_eq!(pause(100, longest), longest);
+        assert_eq!(pause(i32::MAX, longest), longest);
     }
 
     proptest! {

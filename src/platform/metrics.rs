@@ -8,6 +8,8 @@ use prometheus::{
 };
 use prometheus::{GaugeVec, Histogram, IntCounter, IntGauge};
 
+use crate::kernel::clock::Timestamp;
+
 /// All our metrics begin with this.
 pub const PREFIX: &str = "stampede_";
 
@@ -128,6 +130,13 @@ impl Metrics {
 
 /// The content type of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
+
+/// An instant as a metric's value: seconds since 1970.
+#[must_use]
+pub fn unix_seconds(at: Timestamp) -> f64 {
+    let since = at.signed_duration_since(Timestamp::UNIX_EPOCH).to_std();
+    since.map(seconds).unwrap_or_default()
+}
 
 /// `duration` as a metric's value.
 #[must_use]

@@ -5,7 +5,7 @@ use std::{str::FromStr, time::Duration};
 use sqlx::{
     ConnectOptions, Connection, PgConnection, PgPool, Postgres, Row, Transaction,
     migrate::{MigrateError, Migrator},
-    postgres::{PgConnectOptions, PgPoolOptions},
+    postgres::{PgConnectOptions, PgPoolOptions, types::PgInterval},
 };
 
 use tokio::time::timeout;
@@ -109,6 +109,11 @@ async fn is_outside_transactions(connection: &mut PgConnection) -> Result<bool, 
     // as one message of the simple protocol: each of the extended one's would be a later timestamp
     let asked = sqlx::raw_sql("SELECT now() = statement_timestamp()").fetch_one(connection).await?;
     asked.try_get(0)
+}
+
+/// A length of time as a parameter.
+pub fn interval(length: Duration) -> Result<PgInterval, sqlx::Error> {
+    PgInterval::try_from(length).map_err(sqlx::Error::Encode)
 }
 
 /// Whether Postgres answers.

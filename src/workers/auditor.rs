@@ -9,7 +9,7 @@ use crate::{
     app::App,
     flows::reconciliation::Kind,
     platform::{
-        metrics::{Metrics, MetricsError},
+        metrics::{Metrics, MetricsError, unix_seconds},
         shutdown::Shutdown,
     },
     shop::sales,
@@ -93,7 +93,6 @@ async fn audit(app: &App, metrics: &AuditMetrics) -> anyhow::Result<()> {
     for (kind, count) in counts {
         metrics.differences.with_label_values(&[kind.as_str()]).set(count);
     }
-    let seconds = app.clock.now().timestamp_millis().to_string().parse::<f64>()? / 1000.0;
-    metrics.audited_at.set(seconds);
+    metrics.audited_at.set(unix_seconds(app.clock.now()));
     Ok(())
 }

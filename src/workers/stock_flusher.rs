@@ -9,7 +9,7 @@ use crate::{
     flows::stock_flush::StockFlush,
     kernel::ids::{SaleSlug, Sku},
     platform::{
-        metrics::{Metrics, MetricsError},
+        metrics::{Metrics, MetricsError, unix_seconds},
         shutdown::Shutdown,
     },
     shop::{inventory::Units, sales},
@@ -98,8 +98,7 @@ async fn flush_all(
         let flushed = flush.flush(&sale).await?;
         metrics.show(&sale.slug, &flushed.units);
         if let Some(at) = flushed.at {
-            let seconds = at.timestamp_millis().to_string().parse::<f64>()? / 1000.0;
-            metrics.flushed_at.with_label_values(&[sale.slug.as_str()]).set(seconds);
+            metrics.flushed_at.with_label_values(&[sale.slug.as_str()]).set(unix_seconds(at));
         }
     }
     Ok(())

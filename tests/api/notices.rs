@@ -10,6 +10,8 @@ use stampede::workers::Role;
 use crate::harness::{Plan, Shop};
 
 const NEW: &str = "whsec_new_of_the_tests_0123456789abcdef";
+/// A name that no column of text can hold.
+const NAMELESS: &[u8] = br#"{"id":"evt\u0000","type":"customer.created","data":{"object":{}}}"#;
 const OLD: &str = "whsec_old_of_the_tests_0123456789abcdef";
 
 fn signed(secret: &str, at: i64, body: &[u8]) -> String {
@@ -59,6 +61,7 @@ async fn a_notice_is_believed_when_it_was_signed_lately_and_kept_once() {
         ("old", Some(signed(NEW, now - 600, &altered)), &altered[..]),
         ("unsigned", None, &altered[..]),
         ("no event", Some(signed(NEW, now, b"{}")), b"{}"),
+        ("no name", Some(signed(NEW, now, NAMELESS)), NAMELESS),
         ("no JSON", Some(signed(NEW, now, b"\xff")), b"\xff"),
         ("empty", Some(signed(NEW, now, b"")), b""),
     ] {

@@ -1,46 +1,14 @@
 //! `stampede orders` and `stampede audit`, as an operator types them.
 
-use std::{
-    process::{Command, Output},
-    time::Duration,
-};
-
 use serde_json::Value;
 use stampede::workers::Role;
 
 use crate::harness::{Client, Plan, SALE, Shop, until};
 
-impl Shop {
-    fn command(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_stampede"));
-        command.args(arguments).env_clear();
-        for (name, value) in &self.variables {
-            command.env(name, value);
-        }
-        command.output().unwrap()
-    }
-
-    /// What a command that succeeds prints. On a machine that is busy a server may not be reached in
-    /// time (exit code 69): then it is asked again; any other failure counts.
-    fn said(&self, arguments: &[&str]) -> String {
-        let mut output = self.command(arguments);
-        for _ in 0..10 {
-            if output.status.code() != Some(69) {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(500));
-            output = self.command(arguments);
-        }
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{arguments:?}: {stderr}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    /// The exit code and the error of a command that fails.
-    fn failed(&self, arguments: &[&str]) -> (Option<i32>, String) {
-        let output = self.command(arguments);
-        (output.status.code(), String::from_utf8(output.stderr).unwrap())
-    }
+/// The exit code and the error of a command that fails.
+fn failed(shop: &Shop, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = shop.run(arguments);
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
 
 async fn bought(shopper: &Client, card: &str) -> Value {
@@ -76,12 +44,12 @@ async fn an_order_is_shown_refunded_by_line_and_cancelled() {
         (vec!["orders", "refund", id, "--line", "NONE=1"], "has no NONE"),
         (vec!["orders", "show", "ord_00000000000000000000000000000000"], "there is no order"),
     ] {
-        let (code, error) = shop.failed(&arguments);
+        let (code, error) = failed(&shop, &arguments);
         assert_eq!(code, Some(1), "{arguments:?}");
         assert!(error.contains(expected), "{error}");
     }
     for odd in ["CAP", "CAP=0", "CAP=-1", "CAP=x", "=1"] {
-        let (code, error) = shop.failed(&["orders", "refund", id, "--line", odd]);
+        let (code, error) = failed(&shop, &["orders", "refund", id, "--line", odd]);
         assert_eq!(code, Some(2), "{odd}: {error}");
     }
 
@@ -100,7 +68,7 @@ async fn an_order_is_shown_refunded_by_line_and_cancelled() {
     .await;
     let said = shop.said(&["orders", "cancel", id]);
     assert!(said.contains("refunded"), "{said}");
-    let (code, error) = shop.failed(&["orders", "refund", id]);
+    let (code, error) = failed(&shop, &["orders", "refund", id]);
     assert_eq!(code, Some(1));
     assert!(error.contains("nothing is left"), "{error}");
     assert!(shop.said(&["audit"]).contains("ok: every unit"));
@@ -142,7 +110,7 @@ async fn what_the_audit_finds_is_named_mended_and_shown_as_a_metric() {
         String::from_utf8(shop.app.metrics.render().unwrap()).unwrap().contains(metric)
     })
     .await;
-    let output = shop.command(&["audit"]);
+    let output = shop.run(&["audit"]);
     let said = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("BREACH authorised_not_paid") && said.contains("--mend"), "{said}");

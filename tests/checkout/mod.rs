@@ -8,6 +8,7 @@ mod every_step;
 mod keys;
 mod opening;
 mod providers;
+mod sale;
 mod schedules;
 mod shop;
 pub(crate) mod stripe;

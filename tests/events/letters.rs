@@ -20,17 +20,9 @@ async fn keep(shop: &Shop, source: &str, payload: &[u8]) -> i64 {
 
 /// The real program, in the shop's database.
 fn stampede(shop: &Shop, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let run = || {
-        let variables = shop.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        std::process::Command::new(env!("CARGO_BIN_EXE_stampede"))
-            .arg("dead-letters")
-            .args(arguments)
-            .env_clear()
-            .envs(variables)
-            .output()
-            .unwrap()
-    };
-    let Output { status, stdout, stderr } = tokio::task::block_in_place(run);
+    let arguments: Vec<_> =
+        std::iter::once("dead-letters").chain(arguments.iter().copied()).collect();
+    let Output { status, stdout, stderr } = tokio::task::block_in_place(|| shop.run(&arguments));
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (status.code(), text(stdout), text(stderr))
 }

@@ -9,7 +9,6 @@ use std::{
     fmt::Write as _,
     net::TcpListener,
     path::PathBuf,
-    process::{Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -134,7 +133,7 @@ impl Plan {
     pub(crate) async fn start(self) -> Shop {
         log_if_asked();
         // clients of tests need one; a second try finds it there
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        stampede::platform::tls::install();
         let id = Uuid::new_v4().simple().to_string();
         let database = format!("stampede_test_{id}");
         create_database(&self.servers.database_url, &database).await;
@@ -230,24 +229,6 @@ impl Shop {
     /// A new shopper with a token.
     pub(crate) async fn shopper(&self) -> Client {
         Client::new(&self.url).await
-    }
-
-    /// Another process of this shop, of the real binary. `None` for a role without a listener.
-    pub(crate) fn spawn(&self, arguments: &[&str]) -> Spawned {
-        let port = free_port();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_stampede"));
-        command.args(arguments).env_clear().stdin(Stdio::null());
-        if std::env::var_os("TEST_LOG").is_none() {
-            command.stderr(Stdio::null());
-        }
-        command.stdout(Stdio::null());
-        for (name, value) in &self.variables {
-            command.env(name, value);
-        }
-        command.env("STAMPEDE_WEB__LISTEN", format!("127.0.0.1:{port}"));
-        command.env("STAMPEDE_OPS__LISTEN", "127.0.0.1:0");
-        let child = command.spawn().expect("the binary");
-        Spawned::new(child, format!("http://127.0.0.1:{port}"))
     }
 
     /// What must hold after every test, then everything of this shop is removed.

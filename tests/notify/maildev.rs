@@ -27,7 +27,7 @@ impl MailDev {
 
     pub(super) async fn start_at(smtp: u16, arguments: &[&str]) -> Self {
         // its API is asked before anything of the shop has chosen one
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        stampede::platform::tls::install();
         loop {
             match Self::try_at(smtp, arguments).await {
                 Some(server) => return server,

@@ -1,22 +1,9 @@
 //! Shoppers who buy, are refused, wait, are cancelled and refunded; and all that follows: mails read,
 //! webhooks received, minutes counted.
 
-use std::process::Command;
-
-use crate::harness::{Client, Plan, SALE, Shop, until};
+use crate::harness::{Client, Plan, SALE, until};
 
 use super::{endpoint::Endpoint, maildev::MailDev};
-
-impl Shop {
-    fn run(&self, arguments: &[&str]) -> String {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_stampede"));
-        command.args(arguments).env_clear().envs(self.variables.clone());
-        let output = command.output().unwrap();
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{arguments:?}: {stderr}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-}
 
 /// Takes two caps and pays for them; gives the order's id.
 async fn buy(shopper: &Client, card: &str) -> String {
@@ -35,7 +22,7 @@ async fn what_follows_a_purchase_arrives_once_each() {
         .with("STAMPEDE_WEBHOOKS__ALLOW_PRIVATE", "true")
         .start()
         .await;
-    shop.run(&["webhooks", "add", &endpoint.url()]);
+    shop.said(&["webhooks", "add", &endpoint.url()]);
     shop.import(SALE).await;
     shop.until_open("run").await;
 
@@ -45,9 +32,9 @@ async fn what_follows_a_purchase_arrives_once_each() {
     buy(&declined, "card_declined").await;
     buy(&late, "card_timeout").await;
     let waits = buy(&cancelled, "card_timeout").await;
-    shop.run(&["orders", "cancel", &waits]);
-    shop.run(&["orders", "refund", &order, "--line", "CAP=1", "--restock"]);
-    shop.run(&["orders", "refund", &order, "--restock"]);
+    shop.said(&["orders", "cancel", &waits]);
+    shop.said(&["orders", "refund", &order, "--line", "CAP=1", "--restock"]);
+    shop.said(&["orders", "refund", &order, "--restock"]);
 
     let expected = [
         ("order.cancelled.v1", 1),
@@ -93,7 +80,7 @@ async fn what_follows_a_purchase_arrives_once_each() {
         texts.filter(|text| text.contains(what)).count()
     };
     assert_eq!(said("The shop cancelled it."), 1);
-    let report = shop.run(&["report", "run"]);
+    let report = shop.said(&["report", "run"]);
     assert!(report.contains("€39.00"), "{report}");
     shop.close().await;
 }

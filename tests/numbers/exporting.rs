@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Folder, Order, at, command, insert_many, paper, sale_id, stampede, unhurried};
+use super::{Folder, Order, at, insert_many, paper, sale_id, stampede, unhurried};
 use crate::harness::Shop;
 
 fn export(what: &str, more: &[&str]) -> Vec<String> {
@@ -25,7 +25,7 @@ fn run(shop: &Shop, what: &str, more: &[&str]) -> (i32, String, String) {
 fn spawn(shop: &Shop, what: &str, more: &[&str]) -> Child {
     let arguments = export(what, more);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    command(shop, &arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    shop.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 /// The most memory that a process ever had, in KiB.

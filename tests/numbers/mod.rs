@@ -5,10 +5,7 @@ mod exporting;
 mod reporting;
 mod sums;
 
-use std::{
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-};
+use std::path::{Path, PathBuf};
 
 use sqlx::{PgConnection, Postgres, Transaction};
 use stampede::kernel::{
@@ -40,16 +37,9 @@ pub(crate) async fn sale_id(shop: &Shop) -> SaleId {
 
 /// The real binary: exit code, standard output, standard error.
 pub(crate) fn stampede(shop: &Shop, arguments: &[&str]) -> (i32, String, String) {
-    let output = command(shop, arguments).output().unwrap();
+    let output = shop.run(arguments);
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
-}
-
-fn command(shop: &Shop, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_stampede"));
-    command.args(arguments).env_clear().stdin(Stdio::null());
-    command.envs(shop.variables.iter().map(|(name, value)| (name, value)));
-    command
 }
 
 /// A folder that goes away with the test.

@@ -6,7 +6,7 @@ use chrono::Days;
 
 use super::{Checkout, CheckoutError, store};
 use crate::{
-    platform::lease::pause,
+    platform::backoff::pause,
     shop::{
         dead_letters::{self, Failure},
         orders,

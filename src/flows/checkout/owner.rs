@@ -20,7 +20,10 @@ use super::{
 use crate::{
     flows::fact_line,
     kernel::{clock::Timestamp, money::Money, version::Epoch},
-    platform::lease::{Lease, MOMENT, pause},
+    platform::{
+        backoff::{MOMENT, pause},
+        lease::Lease,
+    },
     shop::{
         cart,
         dead_letters::{self, Failure},
@@ -182,7 +185,8 @@ impl Checkout {
         self.write(&mut tx, saga, &turn.record).await?;
         let back = (cancelled && turn.next.may_turn_back()).then(Ending::by_merchant);
         if let Some(ending) = &back {
-            store::turn_back(&mut *tx, saga.order, ending).await?;
+            store::turn_back(&mut *tx, saga.order).await?;
+            store::set_ending(&mut *tx, saga.order, ending).await?;
         }
         tx.commit().await?;
         if let Some(outbox) = &self.outbox

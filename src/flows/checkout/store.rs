@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::{PgConnection, PgExecutor, postgres::types::PgInterval};
+use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use super::model::{Ending, Saga, Step};
@@ -11,7 +11,7 @@ use crate::{
         clock::Timestamp,
         ids::{Bucket, OrderId, SaleId, ShopperId},
     },
-    platform::lease::Lease,
+    platform::{lease::Lease, postgres::interval},
     shop::orders::{self, OrderStatus},
 };
 
@@ -65,16 +65,10 @@ pub(super) async fn advance(
 pub(super) async fn turn_back(
     executor: impl PgExecutor<'_>,
     order: OrderId,
-    ending: &Ending,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        "UPDATE checkouts SET step = 'void', outcome = $2, reason = $3 WHERE order_id = $1",
-        order.0,
-        ending.status.as_str(),
-        ending.reason,
-    )
-    .execute(executor)
-    .await?;
+    sqlx::query!("UPDATE checkouts SET step = 'void' WHERE order_id = $1", order.0)
+        .execute(executor)
+        .await?;
     Ok(())
 }
 
@@ -316,10 +310,6 @@ impl Row {
             settled: None,
         })
     }
-}
-
-fn interval(length: Duration) -> Result<PgInterval, sqlx::Error> {
-    PgInterval::try_from(length).map_err(sqlx::Error::Encode)
 }
 
 fn unknown(what: &'static str) -> sqlx::Error {

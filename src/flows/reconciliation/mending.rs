@@ -47,20 +47,12 @@ impl Auditor {
         Ok(found)
     }
 
-    /// Mends a difference, if a program may; says what it did. Safe to repeat.
+    /// Voids what is set aside for an order that came to nothing; looks at the order once more. Any
+    /// other difference is not for this to mend. Says what it did; safe to repeat.
     pub async fn mend(&self, difference: &Difference) -> anyhow::Result<Option<&'static str>> {
-        match difference.kind {
-            Kind::AuthorisedNotPaid => self.void(difference).await,
-            Kind::Parked => {
-                store::unpark(&self.pool, difference.order).await?;
-                Ok(Some("it is tried again"))
-            }
-            _ => Ok(None),
+        if difference.kind != Kind::AuthorisedNotPaid {
+            return Ok(None);
         }
-    }
-
-    /// Voids what is set aside for an order that came to nothing; looks at the order once more.
-    async fn void(&self, difference: &Difference) -> anyhow::Result<Option<&'static str>> {
         let orders = store::orders(&self.pool, None, &[difference.order]).await?;
         let Some(order) = orders.first().filter(|order| order.checkout == Checkout::Done) else {
             return Ok(None);

@@ -132,12 +132,6 @@ impl Kind {
             Self::PendingWithoutCheckout => "look at the order: stampede orders show",
         }
     }
-
-    /// Whether a program may mend it: nothing is decided by it, and it may be repeated.
-    #[must_use]
-    pub fn is_safe_to_mend(self) -> bool {
-        matches!(self, Self::AuthorisedNotPaid | Self::Parked)
-    }
 }
 
 /// One thing that does not agree.

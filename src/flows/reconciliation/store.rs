@@ -58,18 +58,6 @@ pub(super) async fn orders(
         .collect()
 }
 
-/// Has a parked checkout taken up again.
-pub(super) async fn unpark(db: impl PgExecutor<'_>, order: OrderId) -> sqlx::Result<()> {
-    sqlx::query!(
-        "UPDATE checkouts SET parked_at = NULL, tries = 0, lease_until = clock_timestamp()
-         WHERE order_id = $1 AND parked_at IS NOT NULL",
-        order.0,
-    )
-    .execute(db)
-    .await?;
-    Ok(())
-}
-
 fn decode(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
     sqlx::Error::Decode(Box::new(error))
 }

@@ -11,7 +11,7 @@ use super::Refunding;
 use crate::{
     flows::fact_line,
     kernel::{ids::Bucket, money::Money},
-    platform::lease::{Lease, pause},
+    platform::{backoff::pause, lease::Lease},
     shop::{
         dead_letters::{self, DeadLetter, Failure, Replay},
         events::{self, Event, Fact, OrderFact, RefundFact},

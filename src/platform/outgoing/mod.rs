@@ -23,6 +23,8 @@ use reqwest::{
 use thiserror::Error;
 use url::{Host, Url};
 
+use super::tls;
+
 /// Of an answer's body, so much is read: what people need to see why they were refused.
 const EXCERPT: usize = 2048;
 /// Connections kept for the next request to the same host, and for how long.
@@ -82,8 +84,7 @@ pub struct Outgoing {
 impl Outgoing {
     /// An answer's head has to come within `timeout`.
     pub fn new(reach: Reach, timeout: Duration) -> anyhow::Result<Self> {
-        // refused when somebody else was faster, with the same
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        tls::install();
         let client = Client::builder()
             .redirect(Policy::none())
             .no_proxy()

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use sqlx::{PgExecutor, postgres::types::PgInterval};
+use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use super::{Backlog, Mail, Topic};
-use crate::kernel::ids::{EndpointId, OrderId};
+use crate::{
+    kernel::ids::{EndpointId, OrderId},
+    platform::postgres::interval,
+};
 
 /// Asks for a mail. One of its kind about the same event is already enough.
 pub async fn insert(
@@ -169,8 +172,4 @@ impl Row {
         };
         Ok(Mail { id: self.id, topic, attempt: self.attempt, failures: self.failures })
     }
-}
-
-fn interval(length: Duration) -> sqlx::Result<PgInterval> {
-    PgInterval::try_from(length).map_err(sqlx::Error::Encode)
 }

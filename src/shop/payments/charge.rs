@@ -4,10 +4,9 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use super::RefundId;
 use crate::kernel::{
     clock::Timestamp,
-    ids::{OrderId, SaleSlug},
+    ids::{OrderId, RefundId, SaleSlug},
     money::Money,
 };
 

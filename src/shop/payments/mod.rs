@@ -17,7 +17,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use thiserror::Error;
-use uuid::Uuid;
 
 pub use charge::{Booked, Charge, Method, Payment, Refund, Refunded, TotalRefused, UnknownMethod};
 
@@ -115,6 +114,3 @@ impl std::fmt::Debug for Payments {
         f.debug_list().entries(self.all().map(Provider::name)).finish()
     }
 }
-
-/// The id of a refund.
-pub type RefundId = Uuid;

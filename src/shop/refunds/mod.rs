@@ -11,12 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::kernel::{
     clock::Timestamp,
-    ids::{OrderId, Sku},
+    ids::{OrderId, RefundId, Sku},
     quantity::Quantity,
 };
-
-/// A refund's id, which is also the key under which its money is given back.
-pub type RefundId = uuid::Uuid;
 
 /// Units of one SKU that are given back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,11 +2,17 @@
 
 use std::time::Duration;
 
-use sqlx::{PgExecutor, postgres::types::PgInterval, types::Json};
+use sqlx::{PgExecutor, types::Json};
 use uuid::Uuid;
 
-use super::{Refund, RefundId, RefundLines, Step};
-use crate::kernel::{clock::Timestamp, ids::OrderId};
+use super::{Refund, RefundLines, Step};
+use crate::{
+    kernel::{
+        clock::Timestamp,
+        ids::{OrderId, RefundId},
+    },
+    platform::postgres::interval,
+};
 
 /// Puts a refund on record, in the hands of its first owner.
 pub async fn insert(db: impl PgExecutor<'_>, refund: &Refund, lease: Duration) -> sqlx::Result<()> {
@@ -163,8 +169,4 @@ impl Row {
             refunded_at: self.refunded_at,
         })
     }
-}
-
-fn interval(length: Duration) -> sqlx::Result<PgInterval> {
-    PgInterval::try_from(length).map_err(sqlx::Error::Encode)
 }

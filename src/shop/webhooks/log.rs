@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use sqlx::PgExecutor;
 
-use super::{Logged, store::interval};
-use crate::kernel::ids::EndpointId;
+use super::Logged;
+use crate::{kernel::ids::EndpointId, platform::postgres::interval};
 
 /// The newest `limit` deliveries to an endpoint, newest first.
 pub async fn newest(

@@ -5,10 +5,13 @@ use std::time::Duration;
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
-use super::{Delivery, SigningKey, store::interval};
-use crate::kernel::{
-    clock::Timestamp,
-    ids::{DeliveryId, EndpointId},
+use super::{Delivery, SigningKey};
+use crate::{
+    kernel::{
+        clock::Timestamp,
+        ids::{DeliveryId, EndpointId},
+    },
+    platform::postgres::interval,
 };
 
 /// An endpoint that may be sent something, and how much more of it may be under way.

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use sqlx::{PgExecutor, postgres::types::PgInterval};
+use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use super::{Disabled, Endpoint, NewEndpoint, SigningKey};
-use crate::kernel::{clock::Timestamp, ids::EndpointId};
+use crate::{
+    kernel::{clock::Timestamp, ids::EndpointId},
+    platform::postgres::interval,
+};
 
 /// Adds an endpoint, unless `limit` are enabled already. Says whether it was added.
 pub async fn insert(
@@ -31,6 +34,15 @@ pub async fn insert(
 
 /// Every endpoint, oldest first.
 pub async fn all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Endpoint>> {
+    of(db, None).await
+}
+
+/// One of them.
+pub async fn get(db: impl PgExecutor<'_>, id: EndpointId) -> sqlx::Result<Option<Endpoint>> {
+    Ok(of(db, Some(id)).await?.pop())
+}
+
+async fn of(db: impl PgExecutor<'_>, id: Option<EndpointId>) -> sqlx::Result<Vec<Endpoint>> {
     let rows = sqlx::query_as!(
         Row,
         r#"SELECT e.id, e.url, e.events, e.secret, e.created_at, e.failing_since, e.disabled_at,
@@ -39,25 +51,11 @@ pub async fn all(db: impl PgExecutor<'_>) -> sqlx::Result<Vec<Endpoint>> {
                       AS previous,
                   (SELECT COUNT(*) FROM webhook_deliveries d
                    WHERE d.endpoint_id = e.id AND d.status = 'waiting') AS "waiting!"
-           FROM webhook_endpoints e ORDER BY e.created_at, e.id"#
+           FROM webhook_endpoints e WHERE $1::uuid IS NULL OR e.id = $1
+           ORDER BY e.created_at, e.id"#,
+        id.map(|id| id.0),
     );
     rows.fetch_all(db).await?.into_iter().map(Row::read).collect()
-}
-
-/// One of them.
-pub async fn get(db: impl PgExecutor<'_>, id: EndpointId) -> sqlx::Result<Option<Endpoint>> {
-    let row = sqlx::query_as!(
-        Row,
-        r#"SELECT e.id, e.url, e.events, e.secret, e.created_at, e.failing_since, e.disabled_at,
-                  e.disabled_why,
-                  CASE WHEN e.previous_until > clock_timestamp() THEN e.previous_secret END
-                      AS previous,
-                  (SELECT COUNT(*) FROM webhook_deliveries d
-                   WHERE d.endpoint_id = e.id AND d.status = 'waiting') AS "waiting!"
-           FROM webhook_endpoints e WHERE e.id = $1"#,
-        id.0,
-    );
-    row.fetch_optional(db).await?.map(Row::read).transpose()
 }
 
 /// Signs with `key` from now on, and with the one before it for `overlap` more. Says whether there
@@ -162,8 +160,4 @@ impl Row {
             waiting: self.waiting,
         })
     }
-}
-
-pub(super) fn interval(length: Duration) -> sqlx::Result<PgInterval> {
-    PgInterval::try_from(length).map_err(sqlx::Error::Encode)
 }

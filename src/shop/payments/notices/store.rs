@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use sqlx::{PgExecutor, postgres::types::PgInterval};
+use sqlx::PgExecutor;
 
 use super::{Notice, Stored};
-use crate::kernel::{clock::Timestamp, ids::OrderId};
+use crate::{
+    kernel::{clock::Timestamp, ids::OrderId},
+    platform::postgres::interval,
+};
 
 /// Keeps a notice; false if it is kept already.
 pub async fn insert(
@@ -72,13 +75,12 @@ pub async fn put_off(
     notice: &Stored,
     pause: Duration,
 ) -> sqlx::Result<()> {
-    let pause = PgInterval::try_from(pause).map_err(sqlx::Error::Encode)?;
     sqlx::query!(
         "UPDATE payment_notices SET tries = tries + 1, next_try_at = next_try_at + $3
          WHERE provider = $1 AND notice_id = $2",
         notice.provider,
         notice.id,
-        pause,
+        interval(pause)?,
     )
     .execute(db)
     .await?;

@@ -7,10 +7,10 @@ use super::{amounts, client::Refusal, words};
 use crate::{
     kernel::{
         clock::from_millis,
-        ids::OrderId,
+        ids::{OrderId, RefundId},
         money::{Currency, Money},
     },
-    shop::payments::{Booked, Charge, Payment, ProviderError, RefundId, Refunded},
+    shop::payments::{Booked, Charge, Payment, ProviderError, Refunded},
 };
 
 #[derive(Debug, Deserialize)]

@@ -1,6 +1,6 @@
 //! What Stripe sends by itself: an event about one of its objects.
 
-use serde::Deserialize;
+use serde::{Deserialize, de};
 
 use super::Stripe;
 use crate::{kernel::ids::OrderId, shop::payments::notices::Notice};
@@ -47,9 +47,19 @@ struct Metadata {
     order: Option<String>,
 }
 
+/// As Stripe names things: visible ASCII, and not long.
+fn is_name(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
 /// Reads a notice whose signature was verified. The error says what is missing.
 pub fn read(body: &[u8]) -> Result<Notice, serde_json::Error> {
     let event: Event = serde_json::from_slice(body)?;
+    for (what, name) in [("id", &event.id), ("type", &event.kind)] {
+        if !is_name(name) {
+            return Err(de::Error::custom(format_args!("its {what} is no name")));
+        }
+    }
     let named = event.data.object.metadata.and_then(|metadata| metadata.order);
     let order = named.and_then(|order| order.parse::<OrderId>().ok());
     Ok(Notice {
